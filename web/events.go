@@ -1,0 +1,251 @@
+package web
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/labstack/echo/v4"
+
+	"github.com/millrace/millrace/abi"
+	"github.com/millrace/millrace/broker"
+)
+
+// eventCalls registers publishing and the streams of the admin API with Echo itself, since their
+// bodies are not JSON documents, and describes them in the document.
+func (s *Server) eventCalls(e *echo.Echo, api huma.API) {
+	const events = "/v1/tenants/{tenant}/events"
+	add := func(method, path, id, summary string, h echo.HandlerFunc, params ...*huma.Param) {
+		op := operation(method, path, id, summary, "")
+		op.Metadata = nil
+		op.Parameters = append(pathParams(path), params...)
+		op.Responses = map[string]*huma.Response{"200": {Description: "An SSE stream", Content: map[string]*huma.MediaType{"text/event-stream": {}}}}
+		if method == http.MethodPost {
+			op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"*/*": {}}}
+			op.Responses = map[string]*huma.Response{"201": {Description: "Stored", Content: map[string]*huma.MediaType{"application/json": {}}}}
+		}
+		api.OpenAPI().AddOperation(&op)
+		e.Add(method, echoPath(path), h)
+	}
+	add(http.MethodPost, events+"/{subject}", "publish", "Publish one event; the body is its data", s.publish,
+		param("event", "query"), param("Idempotency-Key", "header"))
+	add(http.MethodPost, events, "publishBatch", "Publish up to 1,000 events, all or none; one JSON document a line", s.publishBatch)
+	add(http.MethodGet, events, "tail", "Stream subjects as they are", s.tail,
+		param("subject", "query"), param("since", "query"), param("last_event_id", "query"))
+	add(http.MethodGet, "/v1/tenants/{tenant}/plugins/{plugin}/logs", "pluginLogs", "Stream a plugin's log", s.pluginLog)
+}
+
+func param(name, in string) *huma.Param {
+	return &huma.Param{Name: name, In: in, Schema: &huma.Schema{Type: huma.TypeString}}
+}
+
+type publishedOut struct {
+	ID string `json:"id"`
+}
+
+// publish stores one event and answers with its id.
+func (s *Server) publish(c echo.Context) error {
+	subject := c.Param("subject")
+	tenant, err := s.admitPublish(c, subject)
+	if err != nil {
+		return err
+	}
+	body, err := readBody(c.Response(), c.Request(), abi.MaxSendBytes)
+	if err != nil {
+		return err
+	}
+	p := broker.Publication{
+		Subject: subject, Data: string(body), Name: c.QueryParam("event"), Key: c.Request().Header.Get("Idempotency-Key"),
+	}
+	if err := checkPublication("", &p); err != nil {
+		return err
+	}
+	at, err := s.broker.Publish(c.Request().Context(), tenant, p)
+	if err != nil {
+		return err
+	}
+	s.published.Add(1)
+	return c.JSON(http.StatusCreated, publishedOut{at.String()})
+}
+
+// admitPublish checks that the caller may publish to the subjects.
+func (s *Server) admitPublish(c echo.Context, subjects ...string) (tenant string, err error) {
+	view, err := s.admitTenant(c, scopePublish, subjects)
+	if err != nil {
+		return "", err
+	}
+	return view.Tenant.Name, nil
+}
+
+// maxKeyBytes bounds an idempotency key.
+const maxKeyBytes = 256
+
+// checkPublication says what is wrong with an event before it is published; at is where it stands
+// in the request.
+func checkPublication(at string, p *broker.Publication) error {
+	if err := broker.ValidSubject(p.Subject); err != nil {
+		return bad(at+"subject", "The subject %q %s.", p.Subject, err)
+	}
+	if len(p.Key) > maxKeyBytes || !utf8.ValidString(p.Key) {
+		return bad(at+"key", "The idempotency key is over %d bytes or not UTF-8.", maxKeyBytes)
+	}
+	e := abi.Event{Data: p.Data, Name: p.Name}
+	switch err := e.Check(abi.MaxSendBytes); {
+	case errors.Is(err, abi.TooBig) && len(p.Name) <= abi.MaxNameBytes:
+		return fail(http.StatusRequestEntityTooLarge, "The data is over %d bytes.", abi.MaxSendBytes).at(at+"data", "too big")
+	case err != nil && !utf8.ValidString(p.Data):
+		return bad(at+"data", "The data is not UTF-8, which is all that Server-Sent Events carry.")
+	case err != nil:
+		return bad(at+"event", "The event name is over %d bytes, not UTF-8, or has a line break.", abi.MaxNameBytes)
+	}
+	return nil
+}
+
+// batchLine is one line of a batch. Data is text, or any other JSON to be published as it stands.
+type batchLine struct {
+	Subject string          `json:"subject"`
+	Data    json.RawMessage `json:"data"`
+	Event   string          `json:"event"`
+	Key     string          `json:"key"`
+}
+
+// publishBatch stores all lines or none, and answers with their ids in order.
+func (s *Server) publishBatch(c echo.Context) error {
+	// Without subjects, so that nobody who may not publish at all has a body read.
+	tenant, err := s.admitPublish(c)
+	if err != nil {
+		return err
+	}
+	body, err := readBody(c.Response(), c.Request(), s.config.MaxBodyBytes)
+	if err != nil {
+		return err
+	}
+	ps, err := parseBatch(body)
+	if err != nil {
+		return err
+	}
+	subjects := make([]string, len(ps))
+	for i := range ps {
+		subjects[i] = ps[i].Subject
+	}
+	if _, err := s.admitPublish(c, subjects...); err != nil {
+		return err
+	}
+	at, err := s.broker.PublishBatch(c.Request().Context(), tenant, ps)
+	if err != nil {
+		return err
+	}
+	s.published.Add(uint64(len(at)))
+	ids := make([]string, len(at))
+	for i := range at {
+		ids[i] = at[i].String()
+	}
+	return c.JSON(http.StatusCreated, map[string][]string{"ids": ids})
+}
+
+// parseBatch reads NDJSON. An error names the line, counted from 1.
+func parseBatch(body []byte) ([]broker.Publication, error) {
+	var ps []broker.Publication
+	lines := bufio.NewScanner(bytes.NewReader(body))
+	lines.Buffer(nil, 2*abi.MaxSendBytes+4096)
+	for n := 1; lines.Scan(); n++ {
+		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
+			continue
+		}
+		if len(ps) == broker.MaxBatch {
+			return nil, fail(http.StatusRequestEntityTooLarge, "The batch has more than %d lines.", broker.MaxBatch)
+		}
+		p, err := parseLine(lines.Bytes(), fmt.Sprintf("body[%d].", n))
+		if err != nil {
+			return nil, err
+		}
+		ps = append(ps, p)
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fail(http.StatusRequestEntityTooLarge, "A line of the batch is longer than an event can be.")
+	}
+	if len(ps) == 0 {
+		return nil, bad("body", "The batch has no lines.")
+	}
+	return ps, nil
+}
+
+func parseLine(line []byte, at string) (broker.Publication, error) {
+	var l batchLine
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&l); err != nil {
+		return broker.Publication{}, bad(at, "The line is no event document: %s.", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return broker.Publication{}, bad(at, "The line has more than one JSON document.")
+	}
+	p := broker.Publication{Subject: l.Subject, Name: l.Event, Key: l.Key}
+	var text string
+	if json.Unmarshal(l.Data, &text) == nil {
+		p.Data = text
+	} else {
+		p.Data = string(l.Data)
+	}
+	return p, checkPublication(at, &p)
+}
+
+// tail streams subjects as they are, for tools.
+func (s *Server) tail(c echo.Context) error {
+	subjects := c.QueryParams()["subject"]
+	if len(subjects) == 0 || len(subjects) > 64 {
+		return fail(http.StatusBadRequest, "Name 1 to 64 subjects, as ?subject=quotes.>.").at("query.subject", "is missing or too many")
+	}
+	for _, p := range subjects {
+		if err := broker.ValidPattern(p); err != nil {
+			return fail(http.StatusBadRequest, "The subject %q %s.", p, err).at("query.subject", err.Error())
+		}
+	}
+	return s.serveAdminStream(c, "events", scopeSubscribe, subjects, nil)
+}
+
+// serveAdminStream serves a stream of the admin API: the tail of subjects, or what own makes for
+// the tenant.
+func (s *Server) serveAdminStream(c echo.Context, name, scope string, subjects []string, own func(*broker.View) (producer, error)) error {
+	view, who, err := s.admitCaller(c, scope, subjects)
+	if err != nil {
+		return err
+	}
+	r := &route{tenant: view.Tenant.Name, name: name, limits: newLimiter(broker.RouteLimits{})}
+	r.spec.Subjects = subjects
+	fillDefaults(&r.spec)
+	req := &abi.Request{Tenant: r.tenant, Route: name, Principal: who.abi()}
+	v, err := s.admittedViewer(c, r, req, who, slices.Compact(slices.Sorted(slices.Values(subjects))))
+	if err != nil {
+		return err
+	}
+	if own != nil {
+		if v.own, err = own(view); err != nil {
+			return err
+		}
+	}
+	return v.serve()
+}
+
+// pathParams are the parameters in a path of the document.
+func pathParams(path string) (params []*huma.Param) {
+	names, _ := placeholders(path)
+	for _, name := range names {
+		p := param(name, "path")
+		p.Required = true
+		params = append(params, p)
+	}
+	return params
+}
+
+// echoPath writes a path of the document as Echo does.
+func echoPath(path string) string {
+	return expand(path, func(name string) string { return ":" + name })
+}

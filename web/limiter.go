@@ -1,0 +1,56 @@
+package web
+
+import (
+	"net/http"
+	"sync"
+
+	"golang.org/x/time/rate"
+
+	"github.com/millrace/millrace/broker"
+)
+
+// limiter holds one route's open streams to its limits on this node.
+type limiter struct {
+	limits   broker.RouteLimits
+	connects *rate.Limiter // nil: no limit
+
+	mu    sync.Mutex
+	open  int
+	byWho map[string]int // open streams of each principal; kept only while that is limited
+}
+
+func newLimiter(l broker.RouteLimits) *limiter {
+	lim := &limiter{limits: l, byWho: map[string]int{}}
+	if n := l.ConnectsPerSecond; n > 0 {
+		lim.connects = rate.NewLimiter(rate.Limit(n), n)
+	}
+	return lim
+}
+
+// enter counts one more stream of who, or returns a 429. After nil, leave must follow.
+func (l *limiter) enter(who string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.limits.Connections > 0 && l.open >= l.limits.Connections:
+		return fail(http.StatusTooManyRequests, "The route has all the streams open that it may have.").later(5)
+	case l.limits.PerPrincipal > 0 && l.byWho[who] >= l.limits.PerPrincipal:
+		return fail(http.StatusTooManyRequests, "You have all the streams of this route open that you may have.").later(5)
+	case l.connects != nil && !l.connects.Allow():
+		return fail(http.StatusTooManyRequests, "Too many streams of this route are opened at once.").later(1)
+	}
+	l.open++
+	if l.limits.PerPrincipal > 0 {
+		l.byWho[who]++
+	}
+	return nil
+}
+
+func (l *limiter) leave(who string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open--
+	if l.byWho[who]--; l.byWho[who] <= 0 {
+		delete(l.byWho, who)
+	}
+}

@@ -1,0 +1,132 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/millrace/millrace/abi"
+	"github.com/millrace/millrace/broker"
+)
+
+// stream answers /t/{tenant}/…
+func (s *Server) stream(c echo.Context) error {
+	tenant := c.Param("tenant")
+	return s.serveTenant(c, tenant, strings.TrimPrefix(c.Request().URL.EscapedPath(), "/t/"+tenant))
+}
+
+// serveTenant opens the stream of the route at path, which is escaped and below the tenant's prefix.
+func (s *Server) serveTenant(c echo.Context, tenant, path string) error {
+	if path == "" {
+		path = "/"
+	}
+	st, err := s.site(c.Request().Context(), tenant)
+	if err != nil {
+		return err
+	}
+	if c.Request().Method == http.MethodOptions {
+		return s.options(c, st, path)
+	}
+	r, rc, err := st.find(c.Request(), c.Response(), path)
+	if err != nil {
+		return err
+	}
+	allowOrigin(c.Response().Header(), r.spec.Cors, c.Request())
+	v, err := s.newViewer(rc, st.view, r, path)
+	if err != nil {
+		return err
+	}
+	return v.serve()
+}
+
+// site returns what a tenant serves here. A tenant that this node has not heard of yet is looked up
+// where the registry is written.
+func (s *Server) site(ctx context.Context, tenant string) (*site, error) {
+	if st := s.sites.get(tenant); st != nil {
+		return st, nil
+	}
+	if _, err := s.broker.View(ctx, tenant); err != nil {
+		if errors.Is(err, broker.ErrNotFound) {
+			return nil, fail(http.StatusNotFound, "There is no route at this path.")
+		}
+		return nil, err
+	}
+	s.sites.changed(tenant)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := s.sites.await(ctx, tenant, func(st *site) bool { return st != nil }); err != nil {
+		return nil, fail(http.StatusServiceUnavailable, "The tenant's callbacks are being prepared.").later(2)
+	}
+	return s.sites.get(tenant), nil
+}
+
+func (s *Server) options(c echo.Context, st *site, path string) error {
+	ask := c.Request().Clone(c.Request().Context())
+	ask.Method = c.Request().Header.Get("Access-Control-Request-Method")
+	if ask.Method == "" {
+		ask.Method = http.MethodGet
+	}
+	r, _, err := st.find(ask, c.Response(), path)
+	if err != nil {
+		return err
+	}
+	preflight(c.Response(), r.spec.Cors, methods(r.spec), c.Request())
+	return nil
+}
+
+// newViewer checks all that can be known before the stream is opened: access, subjects, start and
+// body.
+func (s *Server) newViewer(c echo.Context, view *broker.View, r *route, path string) (*viewer, error) {
+	if r.failed != nil {
+		return nil, fail(http.StatusServiceUnavailable, "The route's callback cannot be prepared on this node.").later(5)
+	}
+	req, err := newRequest(c, r, path)
+	if err != nil {
+		return nil, err
+	}
+	who, subjects, err := s.admitViewer(c.Request(), view, r, req)
+	if err != nil {
+		return nil, err
+	}
+	return s.admittedViewer(c, r, req, who, subjects)
+}
+
+// admittedViewer is the rest of newViewer, once access is granted.
+func (s *Server) admittedViewer(c echo.Context, r *route, req *abi.Request, who principal, subjects []string) (*viewer, error) {
+	if s.draining.Load() {
+		return nil, fail(http.StatusServiceUnavailable, "The node is draining.").later(1)
+	}
+	from, err := startFrom(c.Request())
+	if err != nil {
+		return nil, err
+	}
+	body, err := readBody(c.Response(), c.Request(), r.spec.Limits.BodyBytes)
+	if err != nil {
+		return nil, err
+	}
+	return &viewer{
+		server: s, w: c.Response(), r: c.Request(), route: r, request: req, body: body,
+		who: who, subjects: subjects, from: from,
+	}, nil
+}
+
+// admitViewer checks access to a route with the subjects that the request resolves to.
+func (s *Server) admitViewer(h *http.Request, view *broker.View, r *route, req *abi.Request) (principal, []string, error) {
+	public := r.spec.Access.Public
+	who, err := s.authenticate(h, view, public)
+	if err != nil {
+		return who, nil, err
+	}
+	req.Principal = who.abi()
+	subjects, err := resolveSubjects(r.spec.Subjects, req)
+	if err != nil {
+		return who, nil, err
+	}
+	return who, subjects, who.allowed(need{
+		scope: scopeSubscribe, subjects: subjects, public: public, claims: r.spec.Access.Claims,
+	})
+}

@@ -1,0 +1,102 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/millrace/millrace/abi"
+	"github.com/millrace/millrace/abi/sse"
+	"github.com/millrace/millrace/broker"
+	"github.com/millrace/millrace/host"
+)
+
+// frame is an event as it goes out to viewers.
+type frame struct {
+	seq   uint64
+	more  int // this many outputs of the event at seq are seen with this frame, and more follow; 0: it is the last
+	bytes []byte
+	end   bool // the stream ends behind it
+}
+
+// transform makes the frames of an event: its own, or those of what an event callback answers.
+type transform struct {
+	callback *callback // nil: the event itself
+	session  host.Session
+	onError  string
+}
+
+// frames appends e's frames to dst. It makes none if the callback drops the event.
+func (t *transform) frames(ctx context.Context, dst []frame, epoch string, e *abi.Event) ([]frame, error) {
+	if t.callback == nil {
+		return append(dst, eventFrame(epoch, e.Seq, 0, *e)), nil
+	}
+	out, err := t.callback.plugin.Event(ctx, t.session, e)
+	if ctx.Err() != nil {
+		return dst, context.Cause(ctx)
+	}
+	if err != nil {
+		return t.onFailure(dst, epoch, e, err), nil
+	}
+	outputs := out.Outputs
+	if out.Pass {
+		outputs = append(outputs, *e)
+	}
+	for i := range outputs {
+		more := i + 1
+		if more == len(outputs) {
+			more = 0
+		}
+		dst = append(dst, eventFrame(epoch, e.Seq, more, outputs[i]))
+	}
+	if out.Close {
+		dst = append(dst, frame{seq: e.Seq, end: true})
+	}
+	return dst, nil
+}
+
+// onFailure does what the route's onError says about an event whose callback failed.
+func (t *transform) onFailure(dst []frame, epoch string, e *abi.Event, err error) []frame {
+	t.session.Log(slog.LevelError, "onEvent failed on "+e.ID+": "+err.Error())
+	switch t.onError {
+	case "drop":
+		return dst
+	case "pass":
+		return append(dst, eventFrame(epoch, e.Seq, 0, *e))
+	}
+	// The id lies behind the event, so that a viewer who comes back does not meet it again.
+	f := eventFrame(epoch, e.Seq, 0, errorEvent(err))
+	f.end = true
+	return append(dst, f)
+}
+
+// eventFrame encodes e with the id of its position; the id that a callback gave is not used, since
+// a viewer must be able to resume from it.
+func eventFrame(epoch string, seq uint64, more int, e abi.Event) frame {
+	e.ID = broker.Position{Epoch: epoch, Seq: seq, Output: more}.String()
+	return frame{seq: seq, more: more, bytes: sse.AppendEvent(make([]byte, 0, sse.Size(&e)), &e)}
+}
+
+// callbackFailed tells whether err is a callback's failure, which its viewers are told of.
+func callbackFailed(err error) bool {
+	var trap *host.TrapError
+	var code *host.CallbackError
+	return errors.As(err, &trap) || errors.As(err, &code) || errors.Is(err, host.ErrBusy)
+}
+
+// errorEvent is the reserved event error, which tells viewers that a callback failed but nothing of
+// its insides.
+func errorEvent(err error) abi.Event {
+	text := "the callback failed"
+	var trap *host.TrapError
+	var code *host.CallbackError
+	switch {
+	case errors.As(err, &trap):
+		text = "the callback was stopped: " + trap.Reason
+	case errors.As(err, &code):
+		text = code.Error()
+	case errors.Is(err, host.ErrBusy):
+		text = "all plugin instances of this node are in use"
+	}
+	return abi.Event{Name: "error", Data: jsonText(map[string]string{"error": text})}
+}

@@ -1,0 +1,188 @@
+// Package web is Millrace over HTTP: the streams that viewers open, the admin API, publishing, and
+// the probes.
+//
+// It owns every open stream from its first byte to its last, the prepared callbacks of the routes
+// that are in force, and who may do what. What is stored lives in broker, what is run lives in host,
+// and this package is the only one that knows both; the other way round neither knows HTTP.
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/millrace/millrace/broker"
+	"github.com/millrace/millrace/host"
+)
+
+// Config says how a Server runs. A zero field takes its default.
+type Config struct {
+	Broker     *broker.Broker
+	Host       *host.Host
+	AdminToken string // the operator's
+	Logger     *slog.Logger
+	Version    string
+
+	Drain        time.Duration // over which open streams are ended when Run's context does; default 30 s
+	WriteTimeout time.Duration // for one write to a viewer, who is cut past it; default 15 s
+	QueueBytes   int           // waiting for one viewer at most; default 256 KiB
+	RingBytes    int           // of recent frames per channel; default 1 MiB
+	MaxBodyBytes int64         // of a publish batch; default 16 MiB
+}
+
+func (c Config) withDefaults() (Config, error) {
+	var err error
+	if c.Broker == nil || c.Host == nil {
+		err = errors.Join(err, errors.New("broker and host are required"))
+	}
+	if len(c.AdminToken) < 16 {
+		err = errors.Join(err, errors.New("operator token has fewer than 16 characters"))
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	for _, d := range []struct {
+		v   *time.Duration
+		def time.Duration
+	}{{&c.Drain, 30 * time.Second}, {&c.WriteTimeout, 15 * time.Second}} {
+		if *d.v == 0 {
+			*d.v = d.def
+		}
+		if *d.v < 0 {
+			err = errors.Join(err, fmt.Errorf("duration %s is negative", *d.v))
+		}
+	}
+	if c.QueueBytes == 0 {
+		c.QueueBytes = 256 << 10
+	}
+	if c.RingBytes == 0 {
+		c.RingBytes = 1 << 20
+	}
+	if c.MaxBodyBytes == 0 {
+		c.MaxBodyBytes = 16 << 20
+	}
+	if c.QueueBytes < 0 || c.RingBytes < 0 || c.MaxBodyBytes < 0 {
+		err = errors.Join(err, errors.New("a bound in bytes is negative"))
+	}
+	return c, err
+}
+
+// Server answers HTTP for one node. Its methods are safe for concurrent use.
+type Server struct {
+	config   Config
+	log      *slog.Logger
+	broker   *broker.Broker
+	echo     *echo.Echo
+	sites    *sites
+	streams  *streams
+	channels *channels
+	logs     *pluginLogs
+	draining atomic.Bool
+	guests   sync.WaitGroup // callbacks of streams; they may outlive their handler by host's grace
+
+	published atomic.Uint64
+	delivered atomic.Uint64
+}
+
+// Stats is what a Server has done since it started, and what it holds now.
+type Stats struct {
+	Viewers   int64  // streams open now
+	Delivered uint64 // frames written to viewers
+	Published uint64 // events acknowledged to publishers
+}
+
+// Stats returns the figures of this moment.
+func (s *Server) Stats() Stats {
+	return Stats{int64(s.streams.count()), s.delivered.Load(), s.published.Load()}
+}
+
+// New makes a Server. It starts nothing.
+func New(c Config) (*Server, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("web: %w", err)
+	}
+	s := &Server{
+		config: c, log: c.Logger, broker: c.Broker,
+		streams: newStreams(), logs: newPluginLogs(),
+	}
+	s.sites = newSites(c.Broker, c.Host, c.Logger, s.streams.recheck)
+	s.channels = newChannels(s)
+	s.echo = s.newEcho()
+	return s, nil
+}
+
+// Changed tells that what the registry knows of a tenant changed. It is meant for
+// broker.Config.Changed and returns at once.
+func (s *Server) Changed(tenant string) { s.sites.changed(tenant) }
+
+// Run serves on l until ctx ends, and then drains: readiness off, no new streams, the open ones
+// ended over Config.Drain. It closes l and returns when the last has ended.
+func (s *Server) Run(ctx context.Context, l net.Listener) error {
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	wg.Go(func() { s.sites.run(work) })
+	wg.Go(func() { s.channels.run(work) })
+	defer wg.Wait()
+	defer stop()
+
+	server := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	failed := make(chan error, 1)
+	wg.Go(func() { failed <- server.Serve(l) })
+	select {
+	case err := <-failed:
+		s.streams.endAll(endDrain, 0)
+		s.guests.Wait()
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	s.draining.Store(true)
+	s.log.Info("draining", "viewers", s.streams.count(), "over", s.config.Drain)
+	s.streams.endAll(endDrain, s.config.Drain)
+	grace, cancel := context.WithTimeout(work, s.config.Drain+5*time.Second)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil {
+		_ = server.Close() // what did not end by itself in time
+	}
+	s.guests.Wait()
+	return nil
+}
+
+// ServeHTTP answers one request, whichever of the tenants' hosts or the server's own it is for.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if tenant := s.sites.byHost(r.Host); tenant != "" {
+		c := s.echo.NewContext(r, w)
+		if err := s.serveTenant(c, tenant, r.URL.EscapedPath()); err != nil {
+			s.echo.HTTPErrorHandler(err, c)
+		}
+		return
+	}
+	s.echo.ServeHTTP(w, r)
+}
+
+func (s *Server) newEcho() *echo.Echo {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.HTTPErrorHandler = s.handleError
+	e.Use(s.recoverPanic)
+	e.GET("/healthz", s.healthz)
+	e.GET("/readyz", s.readyz)
+	e.Any("/t/:tenant", s.stream)
+	e.Any("/t/:tenant/*", s.stream)
+	s.adminAPI(e)
+	return e
+}
