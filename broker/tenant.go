@@ -1,6 +1,20 @@
 package broker
 
-import "time"
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/millrace/millrace/abi"
+)
 
 // Tenant is an isolation boundary: one NATS account with its keys, plugins, routes and history.
 type Tenant struct {
@@ -30,4 +44,258 @@ type View struct {
 	Tokens  map[string]Token  // by id
 	Plugins map[string]Plugin // by name
 	Routes  map[string]Route  // by name
+
+	deleting bool
+}
+
+// tenantRecord is a tenant in the registry. A record that is Deleting stays until all that belongs
+// to the tenant is gone, so that a deletion cut short is finished later.
+type tenantRecord struct {
+	Tenant
+	UID      string `json:"uid"`
+	Deleting bool   `json:"deleting,omitempty"`
+}
+
+func (rec tenantRecord) tenant() Tenant {
+	rec.Tenant.UID = rec.UID
+	return rec.Tenant
+}
+
+// check returns an *InvalidError for what the history could not hold to.
+func (s Spec) check() error {
+	if s.Quotas.HistoryBytes != 0 && s.Quotas.HistoryBytes < minHistoryBytes {
+		return invalid("quotas.historyBytes", "is less than %d", minHistoryBytes)
+	}
+	age, err := s.Quotas.age()
+	if err != nil {
+		return invalid("quotas.historyAge", "%q is not a duration such as 24h", s.Quotas.HistoryAge)
+	}
+	if age < time.Second {
+		return invalid("quotas.historyAge", "is less than a second")
+	}
+	return nil
+}
+
+// age is how long events are kept.
+func (q Quotas) age() (time.Duration, error) {
+	return time.ParseDuration(cmp.Or(q.HistoryAge, defaultHistoryAge))
+}
+
+// View returns the tenant as this node knows it, without waiting if it knows it; else it asks the
+// registry's leader. ErrNotFound if there is none.
+func (b *Broker) View(ctx context.Context, tenant string) (*View, error) {
+	if err := b.serving(ctx); err != nil {
+		return nil, err
+	}
+	if v, ok := b.registry.view(tenant); ok {
+		return v, nil
+	}
+	if !abi.ValidName(tenant) || b.registry.deleting(tenant) {
+		return nil, fmt.Errorf("tenant %q: %w", tenant, ErrNotFound)
+	}
+	v, err := b.registry.read(ctx, tenant)
+	switch {
+	case err == nil:
+		return v, nil
+	case errors.Is(err, jetstream.ErrKeyNotFound), errors.Is(err, ErrNotFound):
+		return nil, fmt.Errorf("tenant %s: %w", tenant, ErrNotFound)
+	}
+	return nil, fmt.Errorf("tenant %s: %w: %w", tenant, ErrUnavailable, err)
+}
+
+// Views returns all tenants by name, as this node knows them; none before Ready.
+func (b *Broker) Views() []*View {
+	select {
+	case <-b.ready:
+	default:
+		return nil
+	}
+	b.registry.mu.RLock()
+	defer b.registry.mu.RUnlock()
+	views := make([]*View, 0, len(b.registry.views))
+	for _, v := range b.registry.views {
+		if v.live() {
+			views = append(views, v)
+		}
+	}
+	slices.SortFunc(views, func(a, b *View) int { return cmp.Compare(a.Tenant.Name, b.Tenant.Name) })
+	return views
+}
+
+// PutTenant makes a tenant or gives it another spec. Equal content writes nothing. A changed bound
+// of the history holds when it returns.
+func (b *Broker) PutTenant(ctx context.Context, name string, spec Spec) (v *View, created bool, err error) {
+	if err := b.serving(ctx); err != nil {
+		return nil, false, err
+	}
+	if !abi.ValidName(name) {
+		return nil, false, invalid("tenant", "%q is not of [a-z0-9-], or too long", name)
+	}
+	if err := spec.check(); err != nil {
+		return nil, false, err
+	}
+	if err := b.finishDeletion(ctx, name); err != nil {
+		return nil, false, fmt.Errorf("put tenant %s: %w", name, err)
+	}
+	var quotas bool
+	err = change(ctx, b.registry, "tenants."+name, func(rec tenantRecord, exists bool) (tenantRecord, bool, error) {
+		if exists && rec.Deleting {
+			return rec, false, ErrConflict
+		}
+		created, quotas = !exists, exists && rec.Quotas != spec.Quotas
+		if exists && reflect.DeepEqual(normal(rec.Spec), normal(spec)) {
+			return rec, false, nil
+		}
+		if !exists {
+			rec.Name, rec.UID, rec.Created = name, randomID(), time.Now().UTC()
+		}
+		rec.Spec = normal(spec)
+		return rec, true, nil
+	})
+	if err != nil {
+		return nil, false, fmt.Errorf("put tenant %s: %w", name, err)
+	}
+	if v, err = b.View(ctx, name); err != nil {
+		return nil, false, err
+	}
+	if quotas {
+		err = b.applyQuotas(ctx, v.Tenant)
+	}
+	return v, created, err
+}
+
+// normal is s as it comes back from the registry: empty lists are none.
+func normal(s Spec) Spec {
+	if len(s.Hosts) == 0 {
+		s.Hosts = nil
+	}
+	if len(s.Outbound) == 0 {
+		s.Outbound = nil
+	}
+	return s
+}
+
+// changePart writes the record at key, which belongs to a tenant. A write that met the tenant's
+// deletion on its way is taken back.
+func (b *Broker) changePart(ctx context.Context, tenant, key string, write func() error) error {
+	before, err := b.View(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	if err := write(); err != nil {
+		return err
+	}
+	if now, ok := b.registry.view(tenant); ok && now.Tenant.UID == before.Tenant.UID {
+		return nil
+	}
+	if err := ignoreMissing(b.registry.remove(ctx, key)); err != nil {
+		return err
+	}
+	return fmt.Errorf("tenant %s: %w", tenant, ErrNotFound)
+}
+
+// DeleteTenant ends the tenant's subscriptions and removes its account, history, key-value store
+// and records.
+func (b *Broker) DeleteTenant(ctx context.Context, name string) error {
+	if err := b.serving(ctx); err != nil {
+		return err
+	}
+	if !abi.ValidName(name) {
+		return fmt.Errorf("tenant %q: %w", name, ErrNotFound)
+	}
+	err := change(ctx, b.registry, "tenants."+name, func(rec tenantRecord, exists bool) (tenantRecord, bool, error) {
+		if !exists {
+			return rec, false, ErrNotFound
+		}
+		write := !rec.Deleting
+		rec.Deleting = true
+		return rec, write, nil
+	})
+	if err == nil {
+		err = b.finishDeletion(ctx, name)
+	}
+	if err != nil {
+		return fmt.Errorf("delete tenant %s: %w", name, err)
+	}
+	return nil
+}
+
+// finishDeletion removes what is left of a tenant whose record says that it is being deleted. It
+// can be repeated, and called by several nodes at once.
+func (b *Broker) finishDeletion(ctx context.Context, name string) error {
+	if !b.registry.deleting(name) {
+		return nil
+	}
+	v, _ := b.registry.view(name)
+	b.closeLink(v.Tenant.UID)
+	account, err := b.operator.tenantAccount(v.Tenant, b.config.maxPayload())
+	if err != nil {
+		return err
+	}
+	if err := retry(ctx, func(ctx context.Context) error {
+		return removeAccount(ctx, b.system, b.operator, account)
+	}); err != nil {
+		return err
+	}
+	if err := b.removeRecords(ctx, v); err != nil {
+		return err
+	}
+	return ignoreMissing(b.registry.remove(ctx, "tenants."+name))
+}
+
+// removeRecords deletes what the registry has of a tenant, its plugins' counters too, but not the
+// tenant itself.
+func (b *Broker) removeRecords(ctx context.Context, v *View) error {
+	name := v.Tenant.Name
+	keys, err := b.registry.kv.ListKeysFiltered(ctx, "tokens."+name+".*", "plugins."+name+".*", "routes."+name+".*")
+	if err != nil {
+		return fmt.Errorf("list records: %w", err)
+	}
+	defer keys.Stop()
+	for key := range keys.Keys() {
+		if err := ignoreMissing(b.registry.remove(ctx, key)); err != nil {
+			return err
+		}
+	}
+	if err := b.store.take(ctx); err != nil {
+		return err
+	}
+	defer b.store.give()
+	for _, p := range v.Plugins {
+		if err := b.dropUnused(ctx, p.Versions); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finishDeletions ends what an earlier process began.
+func (b *Broker) finishDeletions() {
+	b.registry.mu.RLock()
+	var names []string
+	for name, v := range b.registry.views {
+		if v.deleting {
+			names = append(names, name)
+		}
+	}
+	b.registry.mu.RUnlock()
+	for _, name := range names {
+		if err := b.finishDeletion(b.ctx, name); err != nil && b.ctx.Err() == nil {
+			b.config.Logger.Error("tenant is not yet deleted", "tenant", name, "error", err)
+		}
+	}
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// randomID is 128 bits that nobody can guess.
+func randomID() string {
+	b := make([]byte, 16)
+	rand.Read(b)
+	return hex.EncodeToString(b)
 }

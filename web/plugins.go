@@ -34,8 +34,9 @@ func upload(op huma.Operation) huma.Operation {
 	return op
 }
 
-type inPlugin struct {
-	inTenant
+// PluginPath is the input of calls on a plugin.
+type PluginPath struct {
+	TenantPath
 	Plugin string `path:"plugin"`
 }
 
@@ -45,7 +46,7 @@ type pluginOut struct {
 }
 
 func (s *Server) putPlugin(ctx context.Context, in *struct {
-	inPlugin
+	PluginPath
 	RawBody []byte `contentType:"application/wasm"`
 }) (*pluginOut, error) {
 	if !abi.ValidName(in.Plugin) {
@@ -92,7 +93,7 @@ type pluginsOut struct {
 	}
 }
 
-func (s *Server) listPlugins(ctx context.Context, in *inTenant) (*pluginsOut, error) {
+func (s *Server) listPlugins(ctx context.Context, in *TenantPath) (*pluginsOut, error) {
 	v, err := s.broker.View(ctx, in.Tenant)
 	if err != nil {
 		return nil, err
@@ -105,7 +106,7 @@ func (s *Server) listPlugins(ctx context.Context, in *inTenant) (*pluginsOut, er
 	return out, nil
 }
 
-func (s *Server) getPlugin(ctx context.Context, in *inPlugin) (*struct{ Body broker.Plugin }, error) {
+func (s *Server) getPlugin(ctx context.Context, in *PluginPath) (*struct{ Body broker.Plugin }, error) {
 	v, err := s.broker.View(ctx, in.Tenant)
 	if err != nil {
 		return nil, err
@@ -117,7 +118,7 @@ func (s *Server) getPlugin(ctx context.Context, in *inPlugin) (*struct{ Body bro
 	return &struct{ Body broker.Plugin }{p}, nil
 }
 
-func (s *Server) deletePlugin(ctx context.Context, in *inPlugin) (*noContent, error) {
+func (s *Server) deletePlugin(ctx context.Context, in *PluginPath) (*noContent, error) {
 	err := s.broker.DeletePlugin(ctx, in.Tenant, in.Plugin)
 	if err == nil {
 		s.logs.forget(in.Tenant, in.Plugin)

@@ -26,8 +26,9 @@ func (s *Server) routeCalls(api huma.API) {
 	register(s, api, upload(operation(http.MethodPut, one+"/callback", "putCallback", "Upload a callback and serve it", scopeDeploy)), s.putCallback)
 }
 
-type inRoute struct {
-	inTenant
+// RoutePath is the input of calls on a route.
+type RoutePath struct {
+	TenantPath
 	Route string `path:"route"`
 }
 
@@ -46,7 +47,7 @@ func showRoute(status int, r broker.Route) *routeOut {
 	return &routeOut{status, routeBody{r.Name, r.Revisions[0]}}
 }
 
-func (s *Server) findRoute(ctx context.Context, in *inRoute) (broker.Route, error) {
+func (s *Server) findRoute(ctx context.Context, in *RoutePath) (broker.Route, error) {
 	v, err := s.broker.View(ctx, in.Tenant)
 	if err != nil {
 		return broker.Route{}, err
@@ -58,7 +59,7 @@ func (s *Server) findRoute(ctx context.Context, in *inRoute) (broker.Route, erro
 	return r, nil
 }
 
-func (s *Server) getRoute(ctx context.Context, in *inRoute) (*routeOut, error) {
+func (s *Server) getRoute(ctx context.Context, in *RoutePath) (*routeOut, error) {
 	r, err := s.findRoute(ctx, in)
 	if err != nil {
 		return nil, err
@@ -72,7 +73,7 @@ type routesOut struct {
 	}
 }
 
-func (s *Server) listRoutes(ctx context.Context, in *inTenant) (*routesOut, error) {
+func (s *Server) listRoutes(ctx context.Context, in *TenantPath) (*routesOut, error) {
 	v, err := s.broker.View(ctx, in.Tenant)
 	if err != nil {
 		return nil, err
@@ -91,7 +92,7 @@ type revisionsOut struct {
 	}
 }
 
-func (s *Server) listRevisions(ctx context.Context, in *inRoute) (*revisionsOut, error) {
+func (s *Server) listRevisions(ctx context.Context, in *RoutePath) (*revisionsOut, error) {
 	r, err := s.findRoute(ctx, in)
 	out := &revisionsOut{}
 	out.Body.Revisions = r.Revisions
@@ -99,7 +100,7 @@ func (s *Server) listRevisions(ctx context.Context, in *inRoute) (*revisionsOut,
 }
 
 func (s *Server) putRoute(ctx context.Context, in *struct {
-	inRoute
+	RoutePath
 	Body broker.RouteSpec
 }) (*routeOut, error) {
 	if !abi.ValidName(in.Route) {
@@ -136,7 +137,7 @@ func (s *Server) settleRoute(ctx context.Context, tenant string, r broker.Route)
 	})
 }
 
-func (s *Server) deleteRoute(ctx context.Context, in *inRoute) (*noContent, error) {
+func (s *Server) deleteRoute(ctx context.Context, in *RoutePath) (*noContent, error) {
 	if err := s.broker.DeleteRoute(ctx, in.Tenant, in.Route); err != nil {
 		return nil, err
 	}
@@ -144,7 +145,7 @@ func (s *Server) deleteRoute(ctx context.Context, in *inRoute) (*noContent, erro
 }
 
 func (s *Server) rollbackRoute(ctx context.Context, in *struct {
-	inRoute
+	RoutePath
 	Body *struct {
 		To int `json:"to,omitempty" minimum:"0" doc:"The revision; none is the one before"`
 	} `required:"false"`
@@ -163,7 +164,7 @@ func (s *Server) rollbackRoute(ctx context.Context, in *struct {
 // putCallback is one call from a file to a live stream: the module becomes a version of the plugin
 // of the route's name, and the route points at it.
 func (s *Server) putCallback(ctx context.Context, in *struct {
-	inRoute
+	RoutePath
 	RawBody []byte `contentType:"application/wasm"`
 }) (*struct {
 	Status int

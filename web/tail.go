@@ -113,6 +113,7 @@ func (p *sharedTail) follow(v *viewer) error {
 			case <-v.ctx.Done():
 				return context.Cause(v.ctx)
 			case <-wake:
+			case <-v.nudge: // events that came to nothing wake nobody; now and then their position counts
 			}
 			continue
 		}

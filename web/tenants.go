@@ -15,13 +15,13 @@ import (
 	"github.com/millrace/millrace/broker"
 )
 
-// Shapes of inputs that several calls share.
-type (
-	inTenant struct {
-		Tenant string `path:"tenant"`
-	}
-	noContent struct{}
-)
+// TenantPath is the input of calls on a tenant. Like the others that are embedded it is exported for
+// huma, which reads them by reflection.
+type TenantPath struct {
+	Tenant string `path:"tenant"`
+}
+
+type noContent struct{}
 
 type tenantOut struct {
 	Status int
@@ -53,7 +53,7 @@ func (s *Server) listTenants(context.Context, *struct{}) (*tenantsOut, error) {
 	return out, nil
 }
 
-func (s *Server) getTenant(ctx context.Context, in *inTenant) (*tenantOut, error) {
+func (s *Server) getTenant(ctx context.Context, in *TenantPath) (*tenantOut, error) {
 	v, err := s.broker.View(ctx, in.Tenant)
 	if err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func (s *Server) getTenant(ctx context.Context, in *inTenant) (*tenantOut, error
 }
 
 func (s *Server) putTenant(ctx context.Context, in *struct {
-	inTenant
+	TenantPath
 	Body *broker.Spec `required:"false"`
 }) (*tenantOut, error) {
 	if !abi.ValidName(in.Tenant) {
@@ -86,7 +86,7 @@ func (s *Server) putTenant(ctx context.Context, in *struct {
 	return &tenantOut{created(isNew), v.Tenant}, nil
 }
 
-func (s *Server) deleteTenant(ctx context.Context, in *inTenant) (*noContent, error) {
+func (s *Server) deleteTenant(ctx context.Context, in *TenantPath) (*noContent, error) {
 	if err := s.broker.DeleteTenant(ctx, in.Tenant); err != nil {
 		return nil, err
 	}

@@ -38,7 +38,7 @@ type createdToken struct {
 }
 
 func (s *Server) createToken(ctx context.Context, in *struct {
-	inTenant
+	TenantPath
 	Body tokenSpec
 }) (*createdToken, error) {
 	t := broker.Token{Name: in.Body.Name, Scopes: in.Body.Scopes, Subjects: in.Body.Subjects, Created: time.Now().UTC()}
@@ -76,7 +76,7 @@ type tokensOut struct {
 	}
 }
 
-func (s *Server) listTokens(ctx context.Context, in *inTenant) (*tokensOut, error) {
+func (s *Server) listTokens(ctx context.Context, in *TenantPath) (*tokensOut, error) {
 	v, err := s.broker.View(ctx, in.Tenant)
 	if err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ func (s *Server) listTokens(ctx context.Context, in *inTenant) (*tokensOut, erro
 }
 
 func (s *Server) revokeToken(ctx context.Context, in *struct {
-	inTenant
+	TenantPath
 	ID string `path:"id"`
 }) (*noContent, error) {
 	return nil, s.broker.DeleteToken(ctx, in.Tenant, in.ID)

@@ -29,6 +29,7 @@ type viewer struct {
 	ctx   context.Context // ends with the stream; its cause says why
 	end   context.CancelCauseFunc
 	out   *outbox
+	nudge chan struct{} // cap 1: the producer is to look again how far it is
 	begin beginning
 }
 
@@ -97,6 +98,7 @@ func (v *viewer) prepare() (release func()) {
 		cancels = append(cancels, cancel)
 	}
 	bound := v.server.config.QueueBytes
+	v.nudge = make(chan struct{}, 1)
 	// A callback that is not async waits for its viewer at every send.
 	v.out = newOutbox(bound, v.route.kind == abi.OnStream && !v.route.spec.Async)
 	return func() {
@@ -172,6 +174,10 @@ func (v *viewer) write(first []byte) {
 		case <-tick:
 			if v.flush(rc, v.keepAlive()) != nil {
 				return
+			}
+			select {
+			case v.nudge <- struct{}{}:
+			default:
 			}
 		case <-v.ctx.Done():
 			v.lastWords(rc, context.Cause(v.ctx))

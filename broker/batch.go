@@ -1,0 +1,196 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Bounds of one batch.
+const (
+	MaxBatch      = 1000     // events
+	MaxBatchBytes = 32 << 20 // data of all together
+)
+
+// PublishBatch stores all of ps, next to each other and in order, or none. Those whose Key was used
+// before, in the last two minutes or earlier in ps, are not stored again and get the first one's
+// position; all others are stored together. Errors are Publish's.
+func (b *Broker) PublishBatch(ctx context.Context, tenant string, ps []Publication) ([]Position, error) {
+	if err := b.checkBatch(ps); err != nil {
+		return nil, err
+	}
+	l, err := b.acquire(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	defer l.release()
+	if len(ps) == 0 {
+		return nil, nil
+	}
+	free, err := l.slot(ctx, l.batches)
+	if err != nil {
+		return nil, l.failed("publish batch", err)
+	}
+	defer free()
+	h, err := l.history(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := l.within(ctx)
+	defer stop()
+	work := newBatch(l, ps)
+	for try := 0; ; try++ {
+		err := work.run(ctx)
+		if err == nil {
+			b.counts.published.Add(uint64(work.stored))
+			return work.positions(h.epoch), nil
+		}
+		again := hasCode(err, codeBatchDuplicate) || repeatable(err, work.keyed)
+		if !again || !pause(ctx, try) {
+			return nil, l.failed("publish batch", err)
+		}
+		now, err := l.reopen(ctx, h, err)
+		if err != nil {
+			return nil, err
+		}
+		if now.epoch != h.epoch { // what was stored is gone with the other history
+			h, work = now, newBatch(l, ps)
+		}
+	}
+}
+
+func (b *Broker) checkBatch(ps []Publication) error {
+	if len(ps) > MaxBatch {
+		return fmt.Errorf("batch of %d events: %w", len(ps), ErrTooBig)
+	}
+	size := 0
+	for i, p := range ps {
+		if err := p.check(b.config.MaxEventBytes); err != nil {
+			return fmt.Errorf("event %d: %w", i+1, err)
+		}
+		size += len(p.Data)
+	}
+	if size > MaxBatchBytes {
+		return fmt.Errorf("batch of %d bytes: %w", size, ErrTooBig)
+	}
+	return nil
+}
+
+// batch is a batch on its way. The server refuses one in which a message id was used before, so
+// those messages are found and left out before it is sent again.
+type batch struct {
+	link   *link
+	ps     []Publication
+	first  []int    // of each publication, the index of the first one with its key: its own mostly
+	seqs   []uint64 // 0 until it is known
+	keyed  bool     // all have keys, so the whole can be sent again
+	stored int
+}
+
+func newBatch(l *link, ps []Publication) *batch {
+	w := &batch{link: l, ps: ps, first: make([]int, len(ps)), seqs: make([]uint64, len(ps)), keyed: true}
+	byKey := map[string]int{}
+	for i, p := range ps {
+		w.first[i] = i
+		if p.Key == "" {
+			w.keyed = false
+		} else if j, ok := byKey[p.Key]; ok {
+			w.first[i] = j
+		} else {
+			byKey[p.Key] = i
+		}
+	}
+	return w
+}
+
+func (w *batch) positions(epoch string) []Position {
+	positions := make([]Position, len(w.ps))
+	for i, j := range w.first {
+		positions[i] = Position{Epoch: epoch, Seq: w.seqs[j]}
+	}
+	return positions
+}
+
+// run sends what is not known to be stored. After codeBatchDuplicate the next run leaves out more.
+func (w *batch) run(ctx context.Context) error {
+	var open []int
+	for i, j := range w.first {
+		if i == j && w.seqs[i] == 0 {
+			open = append(open, i)
+		}
+	}
+	if len(open) == 0 {
+		return nil
+	}
+	err := w.send(ctx, open)
+	if hasCode(err, codeBatchDuplicate) {
+		return errors.Join(err, w.findStored(ctx, open))
+	}
+	return err
+}
+
+// send publishes the messages of open as one atomic batch. Only the last is answered; a message
+// that was refused or lost on the way makes that answer an error.
+func (w *batch) send(ctx context.Context, open []int) error {
+	id := randomID()
+	for n, i := range open {
+		m := w.ps[i].message()
+		if m.Header == nil {
+			m.Header = nats.Header{}
+		}
+		m.Header.Set("Nats-Batch-Id", id)
+		m.Header.Set("Nats-Batch-Sequence", strconv.Itoa(n+1))
+		if n < len(open)-1 {
+			if err := w.link.nc.PublishMsg(m); err != nil {
+				return err
+			}
+			continue
+		}
+		m.Header.Set("Nats-Batch-Commit", "1")
+		ack, err := w.link.publish(ctx, m)
+		if err != nil {
+			return err
+		}
+		if ack.Count != len(open) {
+			return fmt.Errorf("batch of %d was stored as %d", len(open), ack.Count)
+		}
+		w.setStored(open, ack.Seq)
+	}
+	return nil
+}
+
+// setStored gives the messages of open, which were stored next to each other, their sequences.
+func (w *batch) setStored(open []int, last uint64) {
+	for n, i := range open {
+		w.seqs[i] = last - uint64(len(open)-1-n)
+	}
+	w.stored = len(open)
+}
+
+// findStored learns which keys were used before, and the sequences of their events. It sends
+// messages that cannot be stored, since they expect a last message id that no message has. The
+// server looks for a duplicate first and answers with its sequence.
+func (w *batch) findStored(ctx context.Context, open []int) error {
+	for _, i := range open {
+		if w.ps[i].Key == "" {
+			continue
+		}
+		probe := &nats.Msg{Subject: eventPrefix + w.ps[i].Subject, Header: nats.Header{}}
+		probe.Header.Set(jetstream.MsgIDHeader, messageID(w.ps[i].Key))
+		probe.Header.Set(jetstream.ExpectedLastMsgIDHeader, "none-"+randomID())
+		ack, err := w.link.publish(ctx, probe)
+		switch {
+		case err == nil && ack.Duplicate:
+			w.seqs[i] = ack.Seq
+		case err == nil:
+			return errors.New("a message that could not be stored was stored")
+		case !hasCode(err, codeWrongLastMsgID):
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Errors that callers branch on. They come wrapped.
+var (
+	ErrNotFound    = errors.New("not found")
+	ErrInUse       = errors.New("in use")
+	ErrConflict    = errors.New("changed by too many others at once")
+	ErrTooBig      = errors.New("over the size limit")
+	ErrFull        = errors.New("storage is full")
+	ErrGone        = errors.New("history no longer reaches back to this position")
+	ErrClosed      = errors.New("broker is closed")
+	ErrUnavailable = errors.New("storage does not answer")
+)
+
+// InvalidError says which field of what was given is wrong, and why.
+type InvalidError struct {
+	Field  string // as it is spelled in JSON
+	Reason string
+}
+
+func (e *InvalidError) Error() string { return e.Field + " " + e.Reason }
+
+func invalid(field, format string, args ...any) error {
+	return &InvalidError{Field: field, Reason: fmt.Sprintf(format, args...)}
+}
+
+// The server's error codes that decide what happens next.
+const (
+	codeStreamNotFound       = 10059
+	codeMessageNotFound      = 10037
+	codeWrongLastMsgID       = 10070
+	codeWrongLastSequence    = 10071
+	codeWrongLastSeqConstant = 10164
+	codeStoreFailed          = 10077 // the bucket is full, among others
+	codeBatchDuplicate       = 10201
+	codeDuplicateConflict    = 10158
+	codeTooManyBatches       = 10210
+)
+
+// hasCode tells whether err is the server's answer with one of codes.
+func hasCode(err error, codes ...jetstream.ErrorCode) bool {
+	var api *jetstream.APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	for _, code := range codes {
+		if api.ErrorCode == code {
+			return true
+		}
+	}
+	return false
+}
+
+// transient tells whether the same request can succeed later: nobody answered (an election, a
+// reconnect), or the server says 503, as it does for an account that is only just being set up.
+func transient(err error) bool {
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		return api.Code == 503 && api.ErrorCode != codeStoreFailed
+	}
+	for _, target := range []error{
+		nats.ErrTimeout, nats.ErrNoResponders, nats.ErrDisconnected, nats.ErrConnectionReconnecting,
+		jetstream.ErrNoStreamResponse, context.DeadlineExceeded,
+	} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}

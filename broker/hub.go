@@ -1,0 +1,345 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/millrace/millrace/abi"
+)
+
+const (
+	liveQueue   = 8192             // messages that may wait for the hub; more are lost and read from history
+	liveBytes   = 32 << 20         // and their bytes
+	tick        = time.Second      // at the latest, a hub looks around this often
+	maxQuiet    = 30 * time.Second // the longest time without asking the leader whether all is here
+	maxFill     = 4096             // a larger gap is left to those who want it
+	extentFresh = time.Second      // how old an extent may be when a subscription starts
+)
+
+// hub is the one live reader of a tenant's history on this node. It takes what the stream repeats on
+// live subjects, puts it into sequence, fills what is missing from history, and hands each event to
+// the filters that match.
+type hub struct {
+	link    *link
+	history *history
+	live    *nats.Subscription
+	ctx     context.Context // ends with the hub; its cause is why
+	cancel  context.CancelCauseFunc
+	passed  atomic.Uint64 // everything up to it was handed on
+
+	next uint64 // the goroutine's own: the sequence that has to come
+
+	mu      sync.Mutex
+	ring    ring
+	index   index
+	filters map[string]*filter
+	subs    int
+	empty   time.Time // since when there are no subscriptions
+
+	asking  sync.Mutex // one question for the extent at a time
+	extent  extent
+	refused error
+	asked   time.Time // when the question for extent was sent
+}
+
+// attach returns the tenant's hub with one subscription more, and makes it if there is none.
+func (l *link) attach(ctx context.Context) (*hub, error) {
+	ctx, stop := l.within(ctx)
+	defer stop()
+	h, err := l.attachOnce(ctx)
+	if errors.Is(err, ErrGone) { // the history was removed since this node last looked
+		h, err = l.attachOnce(ctx)
+	}
+	if err != nil {
+		return nil, l.failed("attach to hub", err)
+	}
+	return h, nil
+}
+
+func (l *link) attachOnce(ctx context.Context) (*hub, error) {
+	ev, err := l.history(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if h := l.hub; h != nil && h.join() {
+		return h, nil
+	}
+	h, err := newHub(ctx, l, ev)
+	if errors.Is(err, ErrGone) {
+		l.ev = nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !l.broker.start(h.run) {
+		h.stop(ErrClosed)
+		return nil, ErrClosed
+	}
+	l.hub = h
+	return h, nil
+}
+
+// newHub listens first and then asks how far the history reaches, so that nothing falls between.
+func newHub(ctx context.Context, l *link, ev *history) (*hub, error) {
+	live, err := l.nc.SubscribeSync(livePrefix + ">")
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(live.SetPendingLimits(liveQueue, liveBytes), l.nc.FlushWithContext(ctx)); err != nil {
+		live.Unsubscribe()
+		return nil, err
+	}
+	h := &hub{link: l, history: ev, live: live, filters: map[string]*filter{}, subs: 1}
+	err = retry(ctx, func(ctx context.Context) (err error) {
+		h.asked = time.Now()
+		h.extent, err = ev.extent(ctx)
+		return err
+	})
+	if err != nil {
+		live.Unsubscribe()
+		return nil, err
+	}
+	h.ctx, h.cancel = context.WithCancelCause(l.ctx)
+	h.next = h.extent.Last + 1
+	h.passed.Store(h.extent.Last)
+	h.ring.limit = l.broker.config.RingBytes
+	h.ring.reset(h.extent.Last)
+	return h, nil
+}
+
+// join counts one subscription more, unless the hub has ended.
+func (h *hub) join() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ctx.Err() != nil {
+		return false
+	}
+	h.subs++
+	return true
+}
+
+// leave takes a subscription off.
+func (h *hub) leave(f *filter) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if f != nil {
+		if f.subs--; f.subs == 0 {
+			delete(h.filters, f.key)
+			h.index.remove(f)
+		}
+	}
+	h.subs--
+	h.empty = time.Now()
+}
+
+// filter returns the filter for patterns, with one subscription more.
+func (h *hub) filter(patterns []string) *filter {
+	f := newFilter(patterns)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if old := h.filters[f.key]; old != nil {
+		f = old
+	} else {
+		f.floor = h.ring.floor
+		for _, e := range h.ring.all() {
+			if f.matches(e.Subject) {
+				f.list.push(e)
+			}
+		}
+		h.filters[f.key] = f
+		h.index.add(f)
+	}
+	f.subs++
+	return f
+}
+
+// run is the hub's goroutine. It ends when nobody has been subscribed for the linger time, with the
+// link, or when the history turns out to be another.
+func (h *hub) run() {
+	hubs := &h.link.broker.counts.hubs
+	hubs.Add(1)
+	defer hubs.Add(-1)
+	defer context.AfterFunc(h.ctx, func() { h.live.Unsubscribe() })()
+	defer h.live.Unsubscribe()
+	quiet := tick
+	due := time.Now().Add(quiet)
+	connected := h.link.nc.Stats().Reconnects
+	for h.ctx.Err() == nil && !h.endIdle() {
+		m, err := h.live.NextMsg(tick)
+		switch now := h.link.nc.Stats().Reconnects; {
+		case err == nil:
+			h.take(m)
+			quiet = tick
+			due = time.Now().Add(quiet)
+		case errors.Is(err, nats.ErrSlowConsumer): // the next message shows what is missing
+		case !errors.Is(err, nats.ErrTimeout):
+			h.stop(ErrClosed) // the connection is closed, or the link has ended
+		case now != connected || time.Now().After(due):
+			connected = now
+			quiet = min(2*quiet, maxQuiet)
+			if h.check() {
+				quiet = tick
+			}
+			due = time.Now().Add(quiet)
+		}
+	}
+}
+
+// stop ends the hub and its subscriptions.
+func (h *hub) stop(cause error) { h.cancel(cause) }
+
+// endIdle ends the hub if nobody has been subscribed for the linger time.
+func (h *hub) endIdle() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.subs > 0 || time.Since(h.empty) < h.link.broker.config.Linger {
+		return false
+	}
+	h.stop(ErrClosed)
+	return true
+}
+
+// take handles one live message.
+func (h *hub) take(m *nats.Msg) {
+	seq := sequence(m)
+	if lose := h.link.broker.loseLive; lose != nil && lose(seq) {
+		return
+	}
+	if seq < h.next {
+		return
+	}
+	if seq > h.next {
+		h.link.broker.counts.gaps.Add(1)
+		h.fill(seq)
+	}
+	if seq == h.next {
+		h.hand(h.history.event(m, false))
+	}
+}
+
+// hand passes the next event on.
+func (h *hub) hand(e *abi.Event) {
+	h.mu.Lock()
+	for _, f := range h.index.match(e.Subject) {
+		f.add(e)
+	}
+	h.ring.add(e, func(old *abi.Event) {
+		for _, f := range h.index.match(old.Subject) {
+			f.evict(old)
+		}
+	})
+	h.mu.Unlock()
+	h.pass(e.Seq)
+}
+
+// pass notes that everything up to seq was handed on. It comes after the lists have it: who reads
+// passed and then a list, and finds nothing there, has everything up to passed.
+func (h *hub) pass(seq uint64) {
+	h.next = seq + 1
+	h.passed.Store(seq)
+}
+
+// check asks the leader whether there is more than what was repeated: repeating is fire and forget.
+// It returns whether there was.
+func (h *hub) check() bool {
+	x, err := h.reach(time.Now())
+	switch {
+	case errors.Is(err, ErrGone), err == nil && x.Last+1 < h.next:
+		h.link.forget(h.history)
+		h.stop(ErrGone)
+		return false
+	case err != nil, x.Last < h.next:
+		return false
+	}
+	h.link.broker.counts.gaps.Add(1)
+	h.fill(x.Last + 1)
+	return true
+}
+
+// fill hands on what history has before seq. It ends early only with the hub.
+func (h *hub) fill(seq uint64) {
+	if seq-h.next > maxFill {
+		h.skip(seq)
+		return
+	}
+	for try := 0; h.next < seq; try++ {
+		from := h.next
+		if err := h.fillSome(seq); err != nil && !transient(err) && h.ctx.Err() == nil {
+			h.link.broker.config.Logger.Warn("gap is not yet filled", "tenant", h.link.tenant.Name, "from", from, "to", seq, "error", err)
+		}
+		if h.next > from {
+			try = 0
+		} else if !pause(h.ctx, try) {
+			return
+		}
+	}
+}
+
+func (h *hub) fillSome(seq uint64) error {
+	msgs, whole, err := h.history.read(h.ctx, reading{Seq: h.next, Batch: int(min(seq-h.next, readEvents))})
+	if err != nil {
+		return err
+	}
+	for _, m := range msgs {
+		at := min(sequence(m), seq)
+		if at > h.next {
+			if sure, err := h.hole(at); err != nil || !sure {
+				return err
+			}
+		}
+		if h.next == seq {
+			return nil
+		}
+		h.hand(h.history.event(m, false))
+		h.link.broker.counts.filled.Add(1)
+	}
+	if whole && h.next < seq {
+		_, err = h.hole(seq)
+	}
+	return err
+}
+
+// hole passes over sequences before seq, if the leader says that nothing is stored there any more.
+// A replica that lags may lack what the leader has.
+func (h *hub) hole(seq uint64) (sure bool, err error) {
+	ctx, cancel := context.WithTimeout(h.ctx, 5*time.Second)
+	defer cancel()
+	next, found, err := h.history.nextStored(ctx, h.next)
+	if err != nil || found && next < seq {
+		return false, err
+	}
+	h.pass(seq - 1)
+	return true, nil
+}
+
+// skip goes on at seq and leaves what is before it to the subscriptions, which read it from history.
+func (h *hub) skip(seq uint64) {
+	h.mu.Lock()
+	h.ring.reset(seq - 1)
+	for _, f := range h.filters {
+		f.reset(seq - 1)
+	}
+	h.mu.Unlock()
+	h.pass(seq - 1)
+}
+
+// reach returns how far the history reached at some time after since. Those who ask at once share
+// one question to the leader, and its failure.
+func (h *hub) reach(since time.Time) (extent, error) {
+	h.asking.Lock()
+	defer h.asking.Unlock()
+	if h.asked.Before(since) {
+		ctx, cancel := context.WithTimeout(h.ctx, 5*time.Second)
+		defer cancel()
+		h.asked = time.Now()
+		h.extent, h.refused = h.history.extent(ctx)
+	}
+	return h.extent, h.refused
+}

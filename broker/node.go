@@ -1,0 +1,129 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
+)
+
+// replicas is how many copies of a stream there are. Everything that makes a stream asks here.
+const replicas = 1
+
+// node is the embedded NATS server.
+type node struct {
+	server   *server.Server
+	resolver *server.DirAccResolver
+	log      *slog.Logger
+}
+
+// startNode starts the server and waits until it takes connections.
+func startNode(c Config, op *operator, app *account) (_ *node, err error) {
+	n := &node{log: c.Logger}
+	n.resolver, err = server.NewDirAccResolver(filepath.Join(c.Dir, "accounts"), 0, time.Minute, server.HardDelete)
+	if err != nil {
+		return nil, fmt.Errorf("account folder: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			n.stop()
+		}
+	}()
+	system, token, err := op.systemToken()
+	if err != nil {
+		return nil, fmt.Errorf("sign system account: %w", err)
+	}
+	appToken, err := app.claims.Encode(op.signing)
+	if err != nil {
+		return nil, fmt.Errorf("sign account app: %w", err)
+	}
+	if err := errors.Join(n.resolver.Store(system, token), n.resolver.Store(app.id, appToken)); err != nil {
+		return nil, fmt.Errorf("store accounts: %w", err)
+	}
+	if n.server, err = server.NewServer(n.options(c, op, system)); err != nil {
+		return nil, fmt.Errorf("embedded server: %w", err)
+	}
+	n.server.SetLoggerV2(serverLog{c.Logger}, false, false, false)
+	n.server.Start()
+	if !n.server.ReadyForConnections(30 * time.Second) {
+		return nil, errors.New("embedded server: not ready after 30 s")
+	}
+	return n, nil
+}
+
+// options is the one place that decides how the server listens, and where a cluster's routes go.
+func (n *node) options(c Config, op *operator, system string) *server.Options {
+	return &server.Options{
+		ServerName:       c.Node,
+		DontListen:       true, // clients are in process; in a cluster it must be false
+		NoSigs:           true,
+		TrustedOperators: []*jwt.OperatorClaims{op.claims},
+		SystemAccount:    system,
+		AccountResolver:  n.resolver,
+		MaxPayload:       int32(c.maxPayload()),
+		JetStream:        true,
+		StoreDir:         c.Dir,
+		// Streams reserve their MaxBytes. Most never use it, so no sum of reservations may refuse a
+		// tenant: the real disk is the limit, and each stream has its own.
+		JetStreamMaxStore:      math.MaxInt64 / 2,
+		JetStreamMaxMemory:     256 << 20,
+		SyncAlways:             c.Fsync,
+		DisableJetStreamBanner: true,
+	}
+}
+
+// connect logs in to an account in process. The account must be known to the server.
+func (n *node) connect(name string, key nkeys.KeyPair) (*nats.Conn, error) {
+	auth, err := login(key)
+	if err != nil {
+		return nil, fmt.Errorf("login to %s: %w", name, err)
+	}
+	nc, err := nats.Connect("", auth, nats.InProcessServer(n.server), nats.Name("millrace "+name),
+		nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.Timeout(5*time.Second),
+		nats.SyncQueueLen(liveQueue), nats.ErrorHandler(n.connError))
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", name, err)
+	}
+	return nc, nil
+}
+
+func (n *node) connError(nc *nats.Conn, sub *nats.Subscription, err error) {
+	if errors.Is(err, nats.ErrSlowConsumer) {
+		return // the hub sees the gap and fills it
+	}
+	n.log.Warn("NATS connection", "name", nc.Opts.Name, "error", err)
+}
+
+// stop ends the server and waits for it.
+func (n *node) stop() {
+	if n.server != nil {
+		n.server.Shutdown()
+		n.server.WaitForShutdown()
+	}
+	n.resolver.Close()
+}
+
+// serverLog hands the embedded server's log to ours. What a server notes in its daily life is for
+// debugging here.
+type serverLog struct{ log *slog.Logger }
+
+func (l serverLog) print(level slog.Level, format string, args []any) {
+	if l.log.Enabled(context.Background(), level) {
+		l.log.Log(context.Background(), level, "NATS", "text", fmt.Sprintf(format, args...))
+	}
+}
+
+func (l serverLog) Noticef(format string, args ...any) { l.print(slog.LevelDebug, format, args) }
+func (l serverLog) Warnf(format string, args ...any)   { l.print(slog.LevelWarn, format, args) }
+func (l serverLog) Fatalf(format string, args ...any)  { l.print(slog.LevelError, format, args) }
+func (l serverLog) Errorf(format string, args ...any)  { l.print(slog.LevelError, format, args) }
+func (l serverLog) Debugf(format string, args ...any)  { l.print(slog.LevelDebug, format, args) }
+func (l serverLog) Tracef(format string, args ...any)  { l.print(slog.LevelDebug, format, args) }

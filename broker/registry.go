@@ -1,0 +1,228 @@
+package broker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	registryBucket = "registry"
+	maxRecordBytes = 1 << 20
+	markerAge      = 24 * time.Hour   // how long a deleted record's marker stays
+	writeTimeout   = 15 * time.Second // of a write whose caller sets no earlier end; longer than an election
+)
+
+// registry is the records of all tenants, watched into memory. The bucket has one record per
+// tenant, token, plugin and route; writers use compare-and-swap on the record's revision, and wait
+// until the watch has shown what they wrote.
+type registry struct {
+	js      jetstream.JetStream
+	kv      jetstream.KeyValue
+	log     *slog.Logger
+	changed func(tenant string, v *View)
+	loaded  chan struct{} // closed once the first views are there
+
+	mu    sync.RWMutex
+	views map[string]*View // also of tenants that are being deleted; see View.live
+	shown uint64           // revision that views and changed have caught up with
+	moved chan struct{}    // closed when shown changes
+}
+
+func openRegistry(ctx context.Context, nc *nats.Conn, log *slog.Logger, changed func(string, *View)) (*registry, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("open registry: %w", err)
+	}
+	r := &registry{
+		js: js, log: log, changed: changed, loaded: make(chan struct{}),
+		views: map[string]*View{}, moved: make(chan struct{}),
+	}
+	err = retry(ctx, func(ctx context.Context) (err error) {
+		r.kv, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+			Bucket: registryBucket, History: 1, Replicas: replicas, Storage: jetstream.FileStorage,
+			MaxValueSize: maxRecordBytes, LimitMarkerTTL: markerAge,
+		})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open registry: %w", err)
+	}
+	return r, nil
+}
+
+// view returns what is in memory of a tenant.
+func (r *registry) view(tenant string) (*View, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	v := r.views[tenant]
+	return v, v.live()
+}
+
+// deleting tells whether the tenant is there but about to go.
+func (r *registry) deleting(tenant string) bool {
+	v, live := r.view(tenant)
+	return !live && v != nil && v.deleting
+}
+
+// wait returns once the watch has shown revision.
+func (r *registry) wait(ctx context.Context, revision uint64) error {
+	for {
+		r.mu.RLock()
+		shown, moved := r.shown, r.moved
+		r.mu.RUnlock()
+		if shown >= revision {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+		}
+	}
+}
+
+// An edit makes a record's next content from its current one; it may be called more than once. With
+// write false the record stays as it is.
+type edit[T any] func(current T, exists bool) (next T, write bool, err error)
+
+// change applies e to the record at key, again if another writer was faster. No write is lost: each
+// is made from the content that it replaces.
+func change[T any](ctx context.Context, r *registry, key string, e edit[T]) error {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	for try := range 1000 {
+		revision, err := changeOnce(ctx, r, key, e)
+		switch {
+		case err == nil:
+			return r.wait(ctx, revision)
+		case hasCode(err, codeWrongLastSequence, codeWrongLastSeqConstant), errors.Is(err, jetstream.ErrKeyExists), transient(err):
+			if !pause(ctx, try) {
+				return fmt.Errorf("%w: %w", ErrUnavailable, err)
+			}
+		default:
+			return err
+		}
+	}
+	return ErrConflict
+}
+
+// changeOnce returns the revision that has to be shown before the caller goes on.
+func changeOnce[T any](ctx context.Context, r *registry, key string, e edit[T]) (uint64, error) {
+	var current T
+	var revision uint64
+	entry, err := r.kv.Get(ctx, key)
+	switch {
+	case err == nil:
+		revision = entry.Revision()
+		if err := json.Unmarshal(entry.Value(), &current); err != nil {
+			return 0, fmt.Errorf("read record %s: %w", key, err)
+		}
+	case !errors.Is(err, jetstream.ErrKeyNotFound):
+		return 0, fmt.Errorf("read record %s: %w", key, err)
+	}
+	next, write, err := e(current, revision > 0)
+	if err != nil || !write {
+		return revision, err
+	}
+	value, err := json.Marshal(next)
+	if err != nil {
+		return 0, fmt.Errorf("write record %s: %w", key, err)
+	}
+	if len(value) > maxRecordBytes {
+		return 0, fmt.Errorf("write record %s: %w", key, ErrTooBig)
+	}
+	if revision == 0 {
+		revision, err = r.kv.Create(ctx, key, value)
+	} else {
+		revision, err = r.kv.Update(ctx, key, value, revision)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("write record %s: %w", key, err)
+	}
+	return revision, nil
+}
+
+// remove deletes the record at key; ErrNotFound if there is none.
+func (r *registry) remove(ctx context.Context, key string) error {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	if _, err := r.kv.Get(ctx, key); errors.Is(err, jetstream.ErrKeyNotFound) {
+		return ErrNotFound
+	} else if err != nil && !transient(err) {
+		return fmt.Errorf("read record %s: %w", key, err)
+	}
+	// The client's own Purge does not tell the marker's revision, which has to be waited for.
+	m := nats.NewMsg("$KV." + registryBucket + "." + key)
+	m.Header.Set("KV-Operation", "PURGE")
+	m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
+	m.Header.Set(jetstream.MsgTTLHeader, strconv.Itoa(int(markerAge.Seconds()))+"s")
+	var revision uint64
+	err := retry(ctx, func(ctx context.Context) error {
+		ack, err := r.js.PublishMsg(ctx, m)
+		if err == nil {
+			revision = ack.Sequence
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("delete record %s: %w", key, err)
+	}
+	return r.wait(ctx, revision)
+}
+
+// check writes a record and waits until the watch has shown it.
+func (r *registry) check(ctx context.Context, node string) error {
+	revision, err := r.kv.Put(ctx, "nodes."+node, []byte(strconv.FormatInt(time.Now().UnixMilli(), 10)))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return r.wait(ctx, revision)
+}
+
+// splitKey reads a record's key; kind is tenants, tokens, plugins or routes, and name is empty for
+// a tenant.
+func splitKey(key string) (kind, tenant, name string) {
+	kind, rest, _ := strings.Cut(key, ".")
+	tenant, name, _ = strings.Cut(rest, ".")
+	return kind, tenant, name
+}
+
+// retry calls f until it succeeds, fails for good, or ctx ends; then it returns f's error.
+func retry(ctx context.Context, f func(ctx context.Context) error) error {
+	for try := 0; ; try++ {
+		attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
+		err := f(attempt)
+		cancel()
+		if err == nil || !transient(err) {
+			return err
+		}
+		if !pause(ctx, try) {
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+	}
+}
+
+// pause waits before the next try, longer each time up to about 200 ms, and differently for each
+// caller; false if ctx ended.
+func pause(ctx context.Context, try int) bool {
+	limit := min(time.Millisecond<<min(try, 8), 200*time.Millisecond)
+	timer := time.NewTimer(limit/2 + rand.N(limit))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

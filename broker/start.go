@@ -1,0 +1,88 @@
+package broker
+
+import (
+	"context"
+	"time"
+)
+
+// begin sets the cursor to where from asks for.
+func (s *Subscription) begin(ctx context.Context, from From) error {
+	switch {
+	case from.After != "":
+		return s.beginAfter(from.After)
+	case from.Earliest:
+		x, err := s.hub.reach(time.Now().Add(-extentFresh))
+		if err != nil {
+			return err
+		}
+		s.beginAt(x.First - 1)
+		return nil
+	case !from.Since.IsZero():
+		return s.beginSince(ctx, from.Since)
+	}
+	s.beginAt(s.hub.passed.Load())
+	return nil
+}
+
+func (s *Subscription) beginAt(seq uint64) {
+	s.cursor = seq
+	s.start.Position = s.position(seq)
+}
+
+func (s *Subscription) position(seq uint64) Position {
+	return Position{Epoch: s.hub.history.epoch, Seq: seq}
+}
+
+// beginAfter continues after an id. With part of an event's outputs seen, it begins with that event.
+func (s *Subscription) beginAfter(id string) error {
+	p, ok := ParsePosition(id)
+	if !ok || p.Epoch != s.hub.history.epoch || p.Output > 0 && p.Seq == 0 {
+		s.reset()
+		return nil
+	}
+	x, err := s.hub.reach(time.Now().Add(-extentFresh))
+	if err == nil && p.Seq > max(x.Last, s.hub.passed.Load()) {
+		x, err = s.hub.reach(time.Now()) // it may be that new
+	}
+	if err != nil {
+		return err
+	}
+	if p.Seq > max(x.Last, s.hub.passed.Load()) {
+		s.reset()
+		return nil
+	}
+	s.start.Position, s.cursor = p, p.Seq
+	if p.Output > 0 {
+		s.cursor--
+	}
+	// What is still in memory is not missed, whatever the stream has let go of since.
+	if s.cursor+1 < x.First && s.cursor < s.filter.begin() {
+		s.beginAt(x.First - 1)
+		s.start.Gap, s.start.Oldest = true, s.position(x.First)
+	}
+	return nil
+}
+
+func (s *Subscription) reset() {
+	s.start.Reset = true
+	s.beginAt(s.hub.passed.Load())
+}
+
+// beginSince looks for the first event at or after t. If there is none it begins at the end that was
+// known before it looked: what comes meanwhile is later than t.
+func (s *Subscription) beginSince(ctx context.Context, t time.Time) error {
+	x, err := s.hub.reach(time.Now())
+	if err != nil {
+		return err
+	}
+	msgs, _, err := s.hub.history.read(ctx, reading{Since: &t, Batch: 1})
+	if err != nil {
+		return err
+	}
+	if len(msgs) == 0 {
+		s.beginAt(x.Last)
+	} else {
+		s.beginAt(sequence(msgs[0]) - 1)
+	}
+	return nil
+}

@@ -1,0 +1,34 @@
+package broker
+
+import "sync/atomic"
+
+// Stats is what a Broker has done since it started, and what it holds now.
+type Stats struct {
+	Published     uint64 // events stored by this node
+	Replayed      uint64 // events read from history for subscriptions
+	Reads         uint64 // readings of history
+	Gaps          uint64 // times that a hub missed live events
+	Filled        uint64 // events that hubs read from history for that
+	Tenants       int64  // in the registry
+	Links         int64  // tenants with a connection now
+	Hubs          int64  // running now
+	Subscriptions int64  // open now
+}
+
+type counts struct {
+	published, replayed, reads, gaps, filled atomic.Uint64
+	hubs, subscriptions                      atomic.Int64
+}
+
+// Stats returns a snapshot.
+func (b *Broker) Stats() Stats {
+	c := &b.counts
+	b.mu.Lock()
+	links := len(b.links)
+	b.mu.Unlock()
+	return Stats{
+		Published: c.published.Load(), Replayed: c.replayed.Load(), Reads: c.reads.Load(),
+		Gaps: c.gaps.Load(), Filled: c.filled.Load(), Tenants: int64(len(b.Views())), Links: int64(links),
+		Hubs: c.hubs.Load(), Subscriptions: c.subscriptions.Load(),
+	}
+}

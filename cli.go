@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/term"
+)
+
+// Exit statuses.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// cli is the command line. Each flag may also come from the environment: MILLRACE_ and its name.
+type cli struct {
+	Serve   serveCommand   `cmd:"" help:"Run a server."`
+	Demo    demoCommand    `cmd:"" help:"Run a server on throwaway data, with every example plugin and streams to try."`
+	Deploy  deployCommand  `cmd:"" help:"Upload a callback: a .wasm file, or a folder with Go source."`
+	Publish publishCommand `cmd:"" help:"Publish an event, or many."`
+	Tail    tailCommand    `cmd:"" help:"Print events as they come."`
+	Token   tokenCommands  `cmd:"" help:"Make, list and revoke a tenant's tokens."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+// console is where a command reads and writes: results to out, all else to err.
+type console struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+func (c *console) printf(format string, args ...any) { fmt.Fprintf(c.out, format, args...) }
+func (c *console) notef(format string, args ...any)  { fmt.Fprintf(c.err, format, args...) }
+
+// isTerminal tells whether somebody looks on at w.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// run does what args ask for and returns the exit status. A ctx that ends is how a command that
+// goes on by itself is told to stop: that is no failure.
+func run(ctx context.Context, args []string, c *console) int {
+	helped := false
+	parser, err := kong.New(&cli{},
+		kong.Name("millrace"),
+		kong.Description("Event streams with WebAssembly plugins, in one binary."),
+		kong.DefaultEnvars("MILLRACE"),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Writers(c.out, c.err),
+		kong.Exit(func(int) { helped = true }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(c),
+	)
+	if err != nil {
+		return c.fail(err, exitFailed)
+	}
+	command, err := parser.Parse(args)
+	switch {
+	case helped:
+		return exitOK
+	case err != nil:
+		status := c.fail(err, exitUsage)
+		c.notef("See millrace --help.\n")
+		return status
+	}
+	if err := command.Run(); err != nil && !errors.Is(err, context.Canceled) {
+		return c.fail(err, exitFailed)
+	}
+	return exitOK
+}
+
+func (c *console) fail(err error, status int) int {
+	c.notef("millrace: %v\n", err)
+	return status
+}

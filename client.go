@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// defaultData is where serve keeps its data, and where commands on the same machine look for the
+// operator's token.
+const defaultData = "millrace-data"
+
+// maxAnswer bounds what is read of one JSON answer, in bytes.
+const maxAnswer = 16 << 20
+
+// clientFlags say which server a command talks to, and as whom.
+type clientFlags struct {
+	Server string `default:"http://127.0.0.1:8080" placeholder:"URL" help:"The server (${default})."`
+	Token  string `placeholder:"TOKEN" help:"Token to use. Without one, and with a server on this machine, the operator's token in ./millrace-data is."`
+	Tenant string `required:"" placeholder:"NAME" help:"The tenant."`
+}
+
+// client calls the HTTP API of one server for one tenant.
+type client struct {
+	server *url.URL
+	token  string
+	tenant string
+	http   *http.Client
+}
+
+func (f clientFlags) client() (*client, error) {
+	server, err := url.Parse(strings.TrimRight(f.Server, "/"))
+	if err != nil || server.Host == "" || (server.Scheme != "http" && server.Scheme != "https") {
+		return nil, fmt.Errorf("server %q is not a URL such as http://127.0.0.1:8080", f.Server)
+	}
+	token := f.Token
+	if token == "" && isLoopback(server.Hostname()) {
+		token, err = readAdminToken(filepath.Join(defaultData, adminTokenFile))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err // with none at all the server says what it needs
+		}
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.ResponseHeaderTimeout = time.Minute // a big module is compiled before the answer
+	return &client{server, token, f.Tenant, &http.Client{Transport: transport}}, nil
+}
+
+// call is one request to the API.
+type call struct {
+	method string
+	path   string // below /v1/tenants/{tenant}, escaped by pathOf
+	query  url.Values
+	header map[string]string
+	json   any       // the body as a value, or
+	body   io.Reader // the body as bytes
+	size   int64     // of body, if known; else 0
+}
+
+// do makes the call and decodes the answer's JSON into out, unless that is nil. A status of 400 and
+// more is a *problem.
+func (c *client) do(ctx context.Context, q call, out any) error {
+	resp, err := c.send(ctx, q)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	body := io.LimitReader(resp.Body, maxAnswer)
+	if out == nil {
+		_, err = io.Copy(io.Discard, body)
+		return err
+	}
+	if err := json.NewDecoder(body).Decode(out); err != nil {
+		return fmt.Errorf("read the answer of %s: %w", c.server, err)
+	}
+	return nil
+}
+
+// send makes the call and returns the response with its body open. A status of 400 and more is a
+// *problem.
+func (c *client) send(ctx context.Context, q call) (*http.Response, error) {
+	u := *c.server
+	u.RawPath = u.EscapedPath() + "/v1/tenants/" + url.PathEscape(c.tenant) + q.path
+	u.Path, _ = url.PathUnescape(u.RawPath)
+	u.RawQuery = q.query.Encode()
+	if q.json != nil {
+		b, err := json.Marshal(q.json)
+		if err != nil {
+			return nil, err
+		}
+		q.body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, q.method, u.String(), q.body)
+	if err != nil {
+		return nil, err
+	}
+	if q.json != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if q.size > 0 {
+		req.ContentLength = q.size
+	}
+	for name, value := range q.header {
+		req.Header.Set(name, value)
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.unreachable(err)
+	}
+	if resp.StatusCode >= 400 {
+		defer resp.Body.Close()
+		return nil, readProblem(resp)
+	}
+	return resp, nil
+}
+
+// unreachable makes a sentence of an error that came from below HTTP.
+func (c *client) unreachable(err error) error {
+	var dns *net.DNSError
+	switch {
+	case errors.Is(err, context.Canceled):
+		return context.Canceled
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("nothing answers at %s: start a server with millrace serve or demo, or name another with --server", c.server)
+	case errors.As(err, &dns):
+		return fmt.Errorf("the host %s of --server is not known", c.server.Hostname())
+	}
+	return err
+}
+
+// url is a path below the server, for people to open.
+func (c *client) url(path string) string { return c.server.String() + path }
+
+// pathOf joins parts to a path, each escaped.
+func pathOf(parts ...string) string {
+	var b strings.Builder
+	for _, p := range parts {
+		b.WriteString("/" + url.PathEscape(p))
+	}
+	return b.String()
+}
+
+// isLoopback tells whether host, a name or an address, can only be this machine.
+func isLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}

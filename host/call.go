@@ -1,0 +1,139 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/millrace/millrace/abi"
+)
+
+// phase is what a guest is doing; it decides what its host functions can do.
+type phase int
+
+const (
+	starting phase = iota
+	streaming
+	inEvent
+)
+
+// call is one run of guest code and all that its host functions need. It belongs to the goroutine
+// that runs the guest.
+type call struct {
+	host     *Host
+	instance *instance
+	phase    phase
+	ends     context.Context // ends with the stream, or when the event's or the start's time is up
+	log      *pluginLog
+	session  Session
+
+	closed  bool       // the guest called close
+	event   *abi.Event // of onEvent, until receive took it
+	outcome Outcome
+	sent    int // bytes in outcome
+
+	request []byte // as JSON, once it was asked for
+	record  []byte // received, until it fitted the guest's buffer
+	value   *entry // got, until it fitted
+}
+
+// entry is one of the key-value store.
+type entry struct {
+	key   string
+	value []byte
+}
+
+type callKey struct{}
+
+func withCall(ctx context.Context, c *call) context.Context {
+	return context.WithValue(ctx, callKey{}, c)
+}
+
+func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
+
+// ended tells whether the stream is over for the guest.
+func (c *call) ended() bool { return c.closed || c.ends.Err() != nil }
+
+// emit gives e to the viewer, or keeps it as an output.
+func (c *call) emit(e abi.Event) error {
+	if c.phase == streaming {
+		return c.session.Emitter.Send(e)
+	}
+	c.sent += len(e.Data) + len(e.Name) + len(e.ID)
+	if len(c.outcome.Outputs) >= maxOutputs || c.sent > maxOutputSends*c.host.config.SendBytes {
+		return abi.Limit
+	}
+	c.outcome.Outputs = append(c.outcome.Outputs, e)
+	return nil
+}
+
+// end is the guest's own close.
+func (c *call) end() {
+	c.closed = true
+	if c.phase == streaming {
+		c.session.Emitter.Close()
+	} else {
+		c.outcome.Close = true
+	}
+}
+
+// wait waits for d, or until the stream is over.
+func (c *call) wait(d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-c.ends.Done():
+		return abi.Closed
+	}
+}
+
+// receive returns the record of the next event and keeps it until it is taken. A timeout below 0
+// is none.
+func (c *call) receive(timeout time.Duration) ([]byte, error) {
+	if c.ended() {
+		return nil, abi.Closed
+	}
+	if len(c.record) > 0 {
+		return c.record, nil
+	}
+	e, err := c.next(timeout)
+	if err != nil {
+		return nil, err
+	}
+	c.record = abi.AppendRecord(c.record[:0], e)
+	return c.record, nil
+}
+
+func (c *call) next(timeout time.Duration) (*abi.Event, error) {
+	if c.phase == inEvent {
+		e := c.event
+		if c.event = nil; e == nil {
+			return nil, abi.Closed
+		}
+		return e, nil
+	}
+	ctx := c.ends
+	if timeout >= 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	e, err := c.session.Emitter.Receive(ctx)
+	switch {
+	case err == nil:
+		return e, nil
+	case c.ended():
+		return nil, abi.Closed
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil, abi.Timeout
+	}
+	return nil, err
+}
+
+// print writes to the plugin's log, a line at a time. It returns abi.Limit if lines were dropped.
+func (c *call) print(level slog.Level, text string) error {
+	return c.log.print(c.session.Log, level, text)
+}

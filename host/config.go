@@ -1,0 +1,62 @@
+package host
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"runtime"
+	"time"
+
+	"github.com/millrace/millrace/abi"
+)
+
+// Config says how a Host runs. A zero field takes its default.
+type Config struct {
+	CacheDir      string        // holds compiled modules between runs, made private (0700); empty keeps none
+	CacheBytes    int64         // of CacheDir; the oldest files go first; default 1 GiB
+	ModuleBytes   int           // of an uploaded module; default abi.MaxModuleBytes
+	MemoryBytes   int64         // of one instance's linear memory, in whole pages of 64 KiB; default abi.MaxMemoryBytes
+	SendBytes     int           // of one event's data, comment, published event, stored value; default abi.MaxSendBytes
+	StartTimeout  time.Duration // for a start function and _initialize together; default 10 s
+	EventTimeout  time.Duration // for one onEvent call; default 1 s, see RATIONALE.md
+	Grace         time.Duration // from the end of a stream until its callback is stopped; default 1 s
+	IdleInstances int           // of one plugin for onEvent, and so its calls at a time; default GOMAXPROCS
+	Instances     int           // live on this node, past it ErrBusy; default 10,000
+	Logger        *slog.Logger  // the host's own log; default none
+}
+
+func (c Config) withDefaults() (_ Config, err error) {
+	c.CacheBytes = cmp.Or(c.CacheBytes, 1<<30)
+	c.ModuleBytes = cmp.Or(c.ModuleBytes, abi.MaxModuleBytes)
+	c.MemoryBytes = cmp.Or(c.MemoryBytes, abi.MaxMemoryBytes)
+	c.SendBytes = cmp.Or(c.SendBytes, abi.MaxSendBytes)
+	c.StartTimeout = cmp.Or(c.StartTimeout, 10*time.Second)
+	c.EventTimeout = cmp.Or(c.EventTimeout, time.Second)
+	c.Grace = cmp.Or(c.Grace, time.Second)
+	c.IdleInstances = cmp.Or(c.IdleInstances, runtime.GOMAXPROCS(0))
+	c.Instances = cmp.Or(c.Instances, 10_000)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	for _, f := range []struct {
+		name           string
+		value, min, to int64
+	}{
+		{"cache bytes", c.CacheBytes, 1, math.MaxInt64},
+		{"module bytes", int64(c.ModuleBytes), 8, 1 << 30},
+		{"memory bytes", c.MemoryBytes, pageBytes, 1 << 32},
+		{"send bytes", int64(c.SendBytes), 1, 1 << 30},
+		{"start timeout", int64(c.StartTimeout), 1, math.MaxInt64},
+		{"event timeout", int64(c.EventTimeout), 1, math.MaxInt64},
+		{"grace", int64(c.Grace), 1, math.MaxInt64},
+		{"idle instances", int64(c.IdleInstances), 1, math.MaxInt32},
+		{"instances", int64(c.Instances), 1, math.MaxInt32},
+	} {
+		if f.value < f.min || f.value > f.to {
+			err = errors.Join(err, fmt.Errorf("%s: %d is not within %d and %d", f.name, f.value, f.min, f.to))
+		}
+	}
+	return c, err
+}

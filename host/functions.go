@@ -1,0 +1,145 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/millrace/millrace/abi"
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+)
+
+// function implements one of abi.Functions. Its result is a status, a length or another number.
+// ctx ends when the guest is to be stopped for good; c.ends may have ended before.
+type function func(ctx context.Context, c *call, a args) int64
+
+// implementations holds the functions by name.
+func implementations() map[string]function {
+	return map[string]function{
+		"send":     send,
+		"comment":  comment,
+		"close":    closeStream,
+		"isClosed": isClosed,
+		"sleep":    sleep,
+		"receive":  receive,
+		"request":  request,
+		"body":     body,
+		"response": unavailable, // remote streams come with the sources
+		"publish":  publish,
+		"open":     unavailable,
+		"end":      unavailable,
+		"kvGet":    kvGet,
+		"kvPut":    kvPut,
+		"kvDelete": kvDelete,
+		"log":      logText,
+		"now":      now,
+		"random":   random,
+	}
+}
+
+// functions builds the module that plugins import them from.
+func (h *Host) functions() wazero.HostModuleBuilder {
+	builder := h.runtime.NewHostModuleBuilder(abi.Module)
+	implementations := implementations()
+	for _, f := range abi.Functions {
+		builder.NewFunctionBuilder().
+			WithGoModuleFunction(h.guard(f, implementations[f.Name]), valueTypes(f.Params), valueTypes(string(f.Result))).
+			Export(f.Name)
+	}
+	return builder
+}
+
+// guard calls f for a guest. During a start everything but log is unavailable. A panic that is not
+// the guest's fault is a bug of ours: it is logged with our stack, and the guest traps without it.
+func (h *Host) guard(declared abi.Function, f function) api.GoModuleFunc {
+	return func(ctx context.Context, m api.Module, stack []uint64) {
+		defer func() {
+			if r := recover(); r != nil {
+				panic(h.guestFault(declared.Name, r))
+			}
+		}()
+		c := callOf(ctx)
+		result := int64(abi.Unavailable)
+		if c.phase != starting || declared.Name == "log" {
+			result = f(ctx, c, args{declared.Name, m.Memory(), stack})
+		}
+		if declared.Result == 'i' {
+			result = int64(uint32(result))
+		}
+		stack[0] = uint64(result)
+	}
+}
+
+// guestFault returns what the guest traps with after a host function panicked with r.
+func (h *Host) guestFault(name string, r any) *fault {
+	if f, ok := r.(*fault); ok {
+		return f
+	}
+	h.config.Logger.Error("host function panicked", "function", name, "panic", r, "stack", string(debug.Stack()))
+	return &fault{name + ": the host failed"}
+}
+
+// args are a call's arguments, by position; a string or byte range takes two.
+type args struct {
+	function string
+	memory   api.Memory
+	stack    []uint64
+}
+
+func (a args) i32(at int) int32 { return int32(uint32(a.stack[at])) }
+
+func (a args) i64(at int) int64 { return int64(a.stack[at]) }
+
+// bytes returns the range at that position, as a view of the guest's memory that is not to be kept
+// over anything that lets the guest run. A range outside of its memory traps.
+func (a args) bytes(at int) []byte {
+	pointer, length := uint32(a.stack[at]), uint32(a.stack[at+1])
+	if length == 0 {
+		return nil
+	}
+	b, ok := a.memory.Read(pointer, length)
+	if !ok {
+		panic(&fault{fmt.Sprintf("%s: %d bytes at %d are outside of memory", a.function, length, pointer)})
+	}
+	return b
+}
+
+// fill writes value to the buffer at that position if it fits, and returns its length.
+func (a args) fill(at int, value []byte) (n int64, fitted bool) {
+	buffer := a.bytes(at)
+	if len(value) > len(buffer) {
+		return int64(len(value)), false
+	}
+	return int64(copy(buffer, value)), true
+}
+
+// status is err as a function's result.
+func status(err error) int64 {
+	if err == nil {
+		return int64(abi.OK)
+	}
+	if s := abi.StatusOf(err); s < 0 {
+		return int64(s)
+	}
+	return int64(abi.Unavailable)
+}
+
+func unavailable(context.Context, *call, args) int64 { return status(abi.Unavailable) }
+
+func valueTypes(letters string) []api.ValueType {
+	var types []api.ValueType
+	for _, c := range letters {
+		switch c {
+		case 'i':
+			types = append(types, api.ValueTypeI32)
+		case 'l':
+			types = append(types, api.ValueTypeI64)
+		}
+	}
+	return types
+}
+
+func signatureOf(f api.FunctionDefinition) signature {
+	return signature(letters(f.ParamTypes()) + ":" + letters(f.ResultTypes()))
+}

@@ -1,0 +1,185 @@
+// Package host prepares and runs plugins: modules of WebAssembly that come from strangers.
+//
+// A module goes one way: it is vetted, compiled, started once for trial, and then run, with an
+// instance of its own for each onStream and a few that take turns for onEvent. The package owns
+// the runtime, the compiled modules, every instance and the host functions; what a plugin sends
+// to, reads from and stores in comes in with each call. It knows nothing of HTTP, routes, tenants
+// or NATS.
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/millrace/millrace/abi"
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+)
+
+// Host prepares and runs plugins. Its methods are safe for concurrent use.
+type Host struct {
+	config  Config
+	runtime wazero.Runtime
+	cache   wazero.CompilationCache
+	imports map[string]map[string]signature // what modules may import
+	began   time.Time                       // zero of the guests' monotonic clocks
+	compile chan struct{}                   // has room for the one compilation that may run
+
+	mu        sync.Mutex
+	closed    bool
+	codes     map[string]*code // by digest
+	plugins   map[*Plugin]struct{}
+	work      int           // preparations that run and instances that live
+	drained   chan struct{} // closed once closed is true and work is 0
+	instances int
+
+	streams, events, traps, started, droppedLines atomic.Uint64
+}
+
+// Stats is what a Host has done since New, and what it holds now.
+type Stats struct {
+	Instances    int64  // live now, the idle ones among them
+	Modules      int64  // compiled and in use now
+	Started      uint64 // instances
+	Streams      uint64 // onStream callbacks that ran
+	Events       uint64 // onEvent calls
+	Traps        uint64 // callbacks that ended with a TrapError
+	DroppedLines uint64 // lines of plugins' logs beyond their rate
+}
+
+// New makes a Host. Close it.
+func New(ctx context.Context, c Config) (*Host, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("host configuration: %w", err)
+	}
+	cache, err := openCache(c.CacheDir, c.CacheBytes)
+	if err != nil {
+		return nil, err
+	}
+	h := &Host{
+		config:  c,
+		cache:   cache,
+		began:   time.Now(),
+		compile: make(chan struct{}, 1),
+		codes:   map[string]*code{},
+		plugins: map[*Plugin]struct{}{},
+		drained: make(chan struct{}),
+	}
+	h.runtime = wazero.NewRuntimeWithConfig(ctx, runtimeConfig(c, cache))
+	if err := h.provide(ctx); err != nil {
+		return nil, errors.Join(err, h.runtime.Close(ctx), cache.Close(ctx))
+	}
+	return h, nil
+}
+
+// runtimeConfig compiles under WithCloseOnContextDone: each loop and each function then looks
+// whether its context has ended, which makes loops 4 to 16 times slower, but nothing else stops an
+// endless one, and one that never calls the host would block the garbage collector and with it the
+// process. Once modules are metered they stop by themselves, and this goes.
+func runtimeConfig(c Config, cache wazero.CompilationCache) wazero.RuntimeConfig {
+	return wazero.NewRuntimeConfigCompiler().
+		WithCompilationCache(cache).
+		WithCloseOnContextDone(true).
+		WithMemoryLimitPages(uint32(c.MemoryBytes / pageBytes))
+}
+
+// provide instantiates the two modules that plugins import from, and notes what they hold.
+func (h *Host) provide(ctx context.Context) error {
+	h.imports = map[string]map[string]signature{}
+	for name, builder := range map[string]interface {
+		Compile(context.Context) (wazero.CompiledModule, error)
+	}{
+		abi.Module: h.functions(),
+		abi.WASI:   wasi_snapshot_preview1.NewBuilder(h.runtime),
+	} {
+		compiled, err := builder.Compile(ctx)
+		if err != nil {
+			return fmt.Errorf("compile module %s: %w", name, err)
+		}
+		if _, err := h.runtime.InstantiateModule(ctx, compiled, wazero.NewModuleConfig().WithName(name)); err != nil {
+			return fmt.Errorf("instantiate module %s: %w", name, err)
+		}
+		h.imports[name] = map[string]signature{}
+		for function, definition := range compiled.ExportedFunctions() {
+			h.imports[name][function] = signatureOf(definition)
+		}
+	}
+	return nil
+}
+
+// Stats returns the counters' present values.
+func (h *Host) Stats() Stats {
+	h.mu.Lock()
+	instances, modules := h.instances, len(h.codes)
+	h.mu.Unlock()
+	return Stats{
+		Instances:    int64(instances),
+		Modules:      int64(modules),
+		Started:      h.started.Load(),
+		Streams:      h.streams.Load(),
+		Events:       h.events.Load(),
+		Traps:        h.traps.Load(),
+		DroppedLines: h.droppedLines.Load(),
+	}
+}
+
+// Close releases all plugins and waits for callbacks that run, whose contexts must have ended, and
+// for preparations. If ctx ends first, the Host stays as it is, closed to new work, and Close can
+// be called again.
+func (h *Host) Close(ctx context.Context) error {
+	h.mu.Lock()
+	if !h.closed {
+		h.closed = true
+		h.signalDrained()
+	}
+	plugins := make([]*Plugin, 0, len(h.plugins))
+	for p := range h.plugins {
+		plugins = append(plugins, p)
+	}
+	h.mu.Unlock()
+	for _, p := range plugins {
+		p.Release()
+	}
+	select {
+	case <-h.drained:
+		return errors.Join(h.runtime.Close(ctx), h.cache.Close(ctx))
+	case <-ctx.Done():
+		return fmt.Errorf("wait for callbacks: %w", ctx.Err())
+	}
+}
+
+// enter counts one piece of work that Close has to wait for, and that many instances.
+func (h *Host) enter(instances int) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return ErrReleased
+	}
+	if h.instances+instances > h.config.Instances {
+		return ErrBusy
+	}
+	h.work++
+	h.instances += instances
+	return nil
+}
+
+// leave undoes enter.
+func (h *Host) leave(instances int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.work--
+	h.instances -= instances
+	h.signalDrained()
+}
+
+// signalDrained wakes Close when nothing is left. It needs mu.
+func (h *Host) signalDrained() {
+	if h.closed && h.work == 0 {
+		close(h.drained)
+	}
+}

@@ -1,0 +1,126 @@
+package host
+
+import (
+	"context"
+	"slices"
+	"sync"
+)
+
+// Plugin is a module that is ready to run. Its methods are safe for concurrent use.
+type Plugin struct {
+	host *Host
+	code *code
+	log  *pluginLog
+	turn chan struct{} // has room for the onEvent calls that may run
+
+	mu       sync.Mutex
+	released bool
+	idle     []*instance // for onEvent; the last is the one used last
+}
+
+// Info is what is known of a module.
+type Info struct {
+	Digest   string   // sha256: and hex
+	Size     int      // bytes
+	Exports  []string // callbacks, in the order of abi.Callbacks
+	Imports  []string // host functions, sorted
+	Language string   // a guess: go, tinygo, rust, c, zig, assemblyscript, or empty
+}
+
+// newPlugin makes a plugin that takes the caller's reference of c.
+func (h *Host) newPlugin(c *code) (*Plugin, error) {
+	p := &Plugin{
+		host: h,
+		code: c,
+		log:  h.newPluginLog(),
+		turn: make(chan struct{}, h.config.IdleInstances),
+	}
+	h.mu.Lock()
+	closed := h.closed
+	if !closed {
+		h.plugins[p] = struct{}{}
+	}
+	h.mu.Unlock()
+	if closed {
+		c.drop()
+		return nil, ErrReleased
+	}
+	return p, nil
+}
+
+// Info describes the module.
+func (p *Plugin) Info() Info {
+	info := p.code.info
+	info.Exports, info.Imports = slices.Clone(info.Exports), slices.Clone(info.Imports)
+	return info
+}
+
+// Release gives the plugin back. Callbacks that run go on to their end; new ones get ErrReleased.
+// A second Release does nothing.
+func (p *Plugin) Release() {
+	p.mu.Lock()
+	if p.released {
+		p.mu.Unlock()
+		return
+	}
+	p.released = true
+	idle := p.idle
+	p.idle = nil
+	p.mu.Unlock()
+	for _, i := range idle {
+		i.close()
+	}
+	p.host.mu.Lock()
+	delete(p.host.plugins, p)
+	p.host.mu.Unlock()
+	p.code.drop()
+}
+
+// offers returns ErrNoCallback unless the module exports the callback.
+func (p *Plugin) offers(callback string) error {
+	if !slices.Contains(p.code.info.Exports, callback) {
+		return ErrNoCallback
+	}
+	return nil
+}
+
+// start returns a fresh instance for the callback. What it writes meanwhile goes to sink.
+func (p *Plugin) start(ctx context.Context, callback string, sink lineSink) (*instance, error) {
+	p.mu.Lock()
+	released := p.released
+	if !released {
+		p.code.hold()
+	}
+	p.mu.Unlock()
+	if released {
+		return nil, ErrReleased
+	}
+	return p.code.start(ctx, callback, p.log, sink)
+}
+
+// takeIdle returns an idle instance, or nil if there is none.
+func (p *Plugin) takeIdle() *instance {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.idle)
+	if n == 0 {
+		return nil
+	}
+	i := p.idle[n-1]
+	p.idle[n-1] = nil
+	p.idle = p.idle[:n-1]
+	return i
+}
+
+// putIdle keeps an instance for the next event. There is room: no more than cap(turn) are in use.
+func (p *Plugin) putIdle(i *instance) {
+	p.mu.Lock()
+	kept := !p.released
+	if kept {
+		p.idle = append(p.idle, i)
+	}
+	p.mu.Unlock()
+	if !kept {
+		i.close()
+	}
+}

@@ -1,0 +1,124 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"unicode/utf8"
+
+	"github.com/millrace/millrace/abi"
+)
+
+// publish implements publish(subject, data, event, id) -> status. Like the key-value functions it
+// works until the guest is stopped, so that one whose stream is over can still save where it was.
+func publish(ctx context.Context, c *call, a args) int64 {
+	subject := a.bytes(0)
+	e, err := newEvent(a.bytes(2), a.bytes(4), a.bytes(6), c.host.config.SendBytes)
+	if err == nil {
+		err = checkKey(subject)
+	}
+	if err == nil {
+		err = available(c)
+	}
+	if err == nil {
+		err = c.session.Services.Publish(ctx, string(subject), e)
+	}
+	return status(err)
+}
+
+// kvGet implements kvGet(key, buffer) -> n or status. A value that does not fit is kept, so that the
+// next call with its key gets that same value.
+func kvGet(ctx context.Context, c *call, a args) int64 {
+	key := a.bytes(0)
+	a.bytes(2)
+	if err := checkKey(key); err != nil {
+		return status(err)
+	}
+	value, err := c.get(ctx, string(key))
+	if err != nil {
+		return status(err)
+	}
+	n, taken := a.fill(2, value)
+	if taken {
+		c.value = nil
+	}
+	return n
+}
+
+func (c *call) get(ctx context.Context, key string) ([]byte, error) {
+	if c.value != nil && c.value.key == key {
+		return c.value.value, nil
+	}
+	if err := available(c); err != nil {
+		return nil, err
+	}
+	c.value = nil
+	value, err := c.session.Services.KVGet(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	if len(value) > c.host.config.SendBytes {
+		return nil, abi.TooBig
+	}
+	c.value = &entry{key, value}
+	return value, nil
+}
+
+// kvPut implements kvPut(key, value, ttl) -> status. A ttl of 0 keeps, below 0 is invalid.
+func kvPut(ctx context.Context, c *call, a args) int64 {
+	key, value, ttl := a.bytes(0), a.bytes(2), a.i64(4)
+	switch {
+	case len(value) > c.host.config.SendBytes:
+		return status(abi.TooBig)
+	case ttl < 0:
+		return status(abi.Invalid)
+	}
+	if err := checkKey(key); err != nil {
+		return status(err)
+	}
+	if err := available(c); err != nil {
+		return status(err)
+	}
+	if !c.instance.puts.Allow() {
+		return status(abi.Limit)
+	}
+	c.forget(string(key))
+	return status(c.session.Services.KVPut(ctx, string(key), bytes.Clone(value), milliseconds(ttl)))
+}
+
+// kvDelete implements kvDelete(key) -> status.
+func kvDelete(ctx context.Context, c *call, a args) int64 {
+	key := a.bytes(0)
+	if err := checkKey(key); err != nil {
+		return status(err)
+	}
+	if err := available(c); err != nil {
+		return status(err)
+	}
+	c.forget(string(key))
+	return status(c.session.Services.KVDelete(ctx, string(key)))
+}
+
+// forget drops a value kept for kvGet, since it changes.
+func (c *call) forget(key string) {
+	if c.value != nil && c.value.key == key {
+		c.value = nil
+	}
+}
+
+// checkKey bounds a key or subject. What else it may look like is the service's to say.
+func checkKey(key []byte) error {
+	switch {
+	case len(key) > abi.MaxKeyBytes:
+		return abi.TooBig
+	case len(key) == 0, !utf8.Valid(key):
+		return abi.Invalid
+	}
+	return nil
+}
+
+func available(c *call) error {
+	if c.session.Services == nil {
+		return abi.Unavailable
+	}
+	return nil
+}

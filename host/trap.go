@@ -1,0 +1,58 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tetratelabs/wazero/sys"
+)
+
+// fault is what a host function panics with for what only a bug in the guest can do. wazero makes
+// it the error of the guest's call.
+type fault struct{ reason string }
+
+func (f *fault) Error() string { return f.reason }
+
+// explain makes a *TrapError of what wazero returned from a call with ctx; nil for nil and for a
+// guest that exited with 0. The limit is what ctx stands for.
+func explain(ctx context.Context, callback string, limit Limit, err error) error {
+	if err == nil {
+		return nil
+	}
+	trap := &TrapError{Callback: callback}
+	if exit := (*sys.ExitError)(nil); errors.As(err, &exit) {
+		switch code := exit.ExitCode(); {
+		case ctx.Err() != nil && (code == sys.ExitCodeContextCanceled || code == sys.ExitCodeDeadlineExceeded):
+			trap.Limit = limit
+			trap.Reason = fmt.Sprintf("stopped by its limit: %s", limit)
+		case code == 0:
+			return nil
+		default:
+			trap.Reason = fmt.Sprintf("exit code %d", code)
+		}
+		return trap
+	}
+	trap.Reason, trap.Stack = splitTrap(err.Error())
+	if f := (*fault)(nil); errors.As(err, &f) {
+		trap.Reason = f.reason
+	}
+	if trap.Reason == "stack overflow" {
+		trap.Limit = LimitStack
+	}
+	return trap
+}
+
+// splitTrap parts wazero's text of a trap into reason and the guest's stack, and leaves out what it
+// tells of the host.
+func splitTrap(text string) (reason, stack string) {
+	reason, stack, _ = strings.Cut(text, "\nwasm stack trace:\n")
+	stack, _, _ = strings.Cut(stack, "\n\nGo runtime stack trace:")
+	if _, after, ok := strings.Cut(reason, "wasm error: "); ok {
+		reason = after
+	}
+	reason = strings.TrimSuffix(reason, " (recovered by wazero)")
+	reason, _, _ = strings.Cut(reason, "\n")
+	return reason, strings.ReplaceAll(strings.TrimSpace(stack), "\n\t", "\n")
+}

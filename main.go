@@ -1,0 +1,19 @@
+// Command millrace is an event streaming platform in one binary: a server that takes events in,
+// lets plugins change them and streams them to browsers, and the tools to use it.
+//
+// The package reads flags and configuration, wires broker, host and web together and ends them in
+// order. It holds no logic of theirs.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the first signal ends in good order, a second one at once
+	os.Exit(run(ctx, os.Args[1:], &console{os.Stdin, os.Stdout, os.Stderr}))
+}

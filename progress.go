@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// barBytes is the size from which an upload shows a bar.
+const barBytes = 1 << 20
+
+// progress counts what is read of an upload and draws a bar while somebody looks on. Without a
+// terminal, and for what is small, it draws nothing.
+type progress struct {
+	r     io.Reader
+	out   io.Writer
+	label string
+	total int64
+	drawn time.Time
+	done  int64
+}
+
+// newProgress is r, of total bytes, with a bar on out if that is a terminal.
+func newProgress(r io.Reader, out io.Writer, label string, total int64) io.Reader {
+	if total < barBytes || !isTerminal(out) {
+		return r
+	}
+	return &progress{r: r, out: out, label: label, total: total}
+}
+
+// Read reads from below and draws, at most ten times a second and once at the end.
+func (p *progress) Read(b []byte) (int, error) {
+	n, err := p.r.Read(b)
+	p.done += int64(n)
+	now := time.Now()
+	switch {
+	case err != nil:
+		fmt.Fprintf(p.out, "\r%s\r", strings.Repeat(" ", len(p.bar())+2))
+	case now.Sub(p.drawn) >= 100*time.Millisecond:
+		p.drawn = now
+		fmt.Fprint(p.out, "\r"+p.bar())
+	}
+	return n, err
+}
+
+const barWidth = 30
+
+func (p *progress) bar() string {
+	full := int(min(p.done, p.total) * barWidth / p.total)
+	return fmt.Sprintf("%s [%s%s] %3d%% of %s", p.label,
+		strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), min(p.done, p.total)*100/p.total, bytesText(p.total))
+}
+
+// bytesText is n bytes as people read it.
+func bytesText(n int64) string {
+	switch {
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	case n >= 1<<10:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	}
+	return fmt.Sprintf("%d bytes", n)
+}

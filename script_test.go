@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bufio"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"millrace": main})
+}
+
+// TestScripts runs the program as its users do. The scripts have two commands of their own: serve
+// starts a server with the flags it is given and points MILLRACE_SERVER at it, stop ends one as
+// Ctrl-C does and wants it to end well, and tenant makes a tenant as the operator.
+func TestScripts(t *testing.T) {
+	goCache, err := exec.Command("go", "env", "GOCACHE").Output()
+	if err != nil {
+		t.Skip("the go command is needed")
+	}
+	shared := t.TempDir() // what is built of plugins
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("GOCACHE", strings.TrimSpace(string(goCache)))
+			e.Setenv("XDG_CACHE_HOME", shared)
+			e.Values[runningServer{}] = &running{}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"serve": serveInScript, "stop": stopInScript, "tenant": tenantInScript,
+		},
+	})
+}
+
+// running is a script's server.
+type running struct {
+	cmd    *exec.Cmd
+	lines  chan string // of standard output, closed at its end
+	errors *output
+}
+
+type runningServer struct{} // its key in the script's values
+
+func serveInScript(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("to see a server refused, use ! exec")
+	}
+	r := ts.Value(runningServer{}).(*running)
+	r.lines, r.errors = make(chan string, 100), newOutput()
+	r.cmd = exec.Command("millrace", append([]string{"serve", "--listen", "127.0.0.1:0", "--drain", "1s"}, args...)...)
+	r.cmd.Dir = ts.MkAbs(".")
+	r.cmd.Stderr = r.errors
+	out, err := r.cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(r.cmd.Start())
+	go func() {
+		defer close(r.lines)
+		for s := bufio.NewScanner(out); s.Scan(); {
+			r.lines <- s.Text()
+		}
+	}()
+	cmd := r.cmd
+	ts.Defer(func() {
+		_ = cmd.Process.Kill() // it has ended if the script did well
+		_ = cmd.Wait()
+	})
+	var said strings.Builder
+	for timeout := time.After(time.Minute); ; {
+		select {
+		case line, ok := <-r.lines:
+			if !ok {
+				ts.Fatalf("the server ended:\n%s%s", said.String(), r.errors.String())
+			}
+			said.WriteString(line + "\n")
+			if url, ok := strings.CutPrefix(line, "Millrace serves "); ok {
+				ts.Setenv("MILLRACE_SERVER", url)
+				ts.Check(os.WriteFile(ts.MkAbs("said"), []byte(said.String()), 0o600))
+				return
+			}
+		case <-timeout:
+			ts.Fatalf("the server does not come up:\n%s%s", said.String(), r.errors.String())
+		}
+	}
+}
+
+func stopInScript(ts *testscript.TestScript, _ bool, _ []string) {
+	r := ts.Value(runningServer{}).(*running)
+	ts.Check(r.cmd.Process.Signal(os.Interrupt))
+	for range r.lines { // until it has ended
+	}
+	if err := r.cmd.Wait(); err != nil {
+		ts.Fatalf("the server did not end well: %v\n%s", err, r.errors.String())
+	}
+}
+
+func tenantInScript(ts *testscript.TestScript, _ bool, args []string) {
+	token, err := readAdminToken(filepath.Join(ts.MkAbs(defaultData), adminTokenFile))
+	ts.Check(err)
+	req, err := http.NewRequest(http.MethodPut, ts.Getenv("MILLRACE_SERVER")+"/v1/tenants/"+args[0], strings.NewReader("{}"))
+	ts.Check(err)
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	ts.Check(resp.Body.Close())
+	if resp.StatusCode != http.StatusCreated {
+		ts.Fatalf("make tenant %s: %s", args[0], resp.Status)
+	}
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"time"
+)
+
+type serveCommand struct {
+	Listen    string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to serve HTTP on (${default})."`
+	Data      string        `default:"./millrace-data" placeholder:"FOLDER" help:"Where everything is kept (${default})."`
+	Node      string        `default:"n1" placeholder:"NAME" help:"This node's name (${default})."`
+	Drain     time.Duration `default:"30s" placeholder:"DURATION" help:"Over how long viewers are ended at a stop (${default})."`
+	Fsync     bool          `help:"Acknowledge an event only when it is on disk, safe from a power cut."`
+	Insecure  bool          `help:"Serve other machines without TLS."`
+	LogLevel  slog.Level    `default:"info" placeholder:"LEVEL" help:"debug, info, warn or error (${default})."`
+	LogFormat string        `default:"text" enum:"text,json" placeholder:"FORMAT" help:"text or json (${default})."`
+}
+
+// Validate refuses what would be a danger rather than a mistake in a word.
+func (c *serveCommand) Validate() error {
+	host, _, err := net.SplitHostPort(c.Listen)
+	switch {
+	case err != nil:
+		return fmt.Errorf("--listen %q is not host:port, such as 127.0.0.1:8080", c.Listen)
+	case c.Drain <= 0:
+		return fmt.Errorf("--drain %s is not more than nothing", c.Drain)
+	case !c.Insecure && !isLoopback(host):
+		return fmt.Errorf("--listen %s is reached by other machines, and tokens would cross the network unencrypted: "+
+			"listen on 127.0.0.1 behind a proxy that does TLS, or add --insecure if the network is trusted", c.Listen)
+	}
+	return nil
+}
+
+// Run serves until ctx ends.
+func (c *serveCommand) Run(ctx context.Context, con *console) (err error) {
+	unlock, err := lockFolder(c.Data)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	token, made, err := ensureAdminToken(c.Data)
+	if err != nil {
+		return err
+	}
+	l, err := listen(c.Listen)
+	if err != nil {
+		return err
+	}
+	s, err := newServer(ctx, serverConfig{
+		Data: c.Data, Cache: filepath.Join(c.Data, "cache", "wasm"), Node: c.Node, Fsync: c.Fsync,
+		Drain: c.Drain, AdminToken: token, Logger: slog.New(c.logHandler(con)),
+	})
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	if made {
+		con.printf("The operator's token, shown this once and kept in %s:\n\n  %s\n\n", filepath.Join(c.Data, adminTokenFile), token)
+	}
+	return s.run(ctx, l, func(ctx context.Context) error {
+		con.printf("Millrace serves %s\n", baseURL(l))
+		<-ctx.Done()
+		return ctx.Err()
+	})
+}
+
+func (c *serveCommand) logHandler(con *console) slog.Handler {
+	options := &slog.HandlerOptions{Level: c.LogLevel}
+	if c.LogFormat == "json" {
+		return slog.NewJSONHandler(con.err, options)
+	}
+	return slog.NewTextHandler(con.err, options)
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/millrace/millrace/broker"
+	"github.com/millrace/millrace/host"
+	"github.com/millrace/millrace/web"
+)
+
+// serverConfig says how a server runs. Every field is needed but Fsync and Node.
+type serverConfig struct {
+	Data       string // folder; made if it is not there, and locked while the server runs
+	Cache      string // folder of compiled plugins
+	Node       string
+	Fsync      bool
+	Drain      time.Duration
+	AdminToken string
+	Logger     *slog.Logger
+}
+
+// server is one node: broker, host and web, wired together.
+type server struct {
+	log    *slog.Logger
+	broker *broker.Broker
+	host   *host.Host
+	web    *web.Server
+}
+
+// newServer makes a server. Until run is called, which closes it, the caller has to close host.
+func newServer(ctx context.Context, c serverConfig) (*server, error) {
+	var s server
+	var err error
+	s.log = c.Logger
+	s.broker, err = broker.New(broker.Config{
+		Dir: filepath.Join(c.Data, "broker"), Node: c.Node, Fsync: c.Fsync, Logger: c.Logger,
+		Changed: func(tenant string) { s.web.Changed(tenant) }, // from broker's Run, when web is there
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.host, err = host.New(ctx, host.Config{CacheDir: c.Cache, Logger: c.Logger})
+	if err != nil {
+		return nil, err
+	}
+	v, _ := version()
+	s.web, err = web.New(web.Config{
+		Broker: s.broker, Host: s.host, AdminToken: c.AdminToken,
+		Logger: c.Logger, Drain: c.Drain, Version: v,
+	})
+	if err != nil {
+		return nil, errors.Join(err, s.host.Close(ctx))
+	}
+	return &s, nil
+}
+
+// run serves on l until ctx ends. beside runs while the server does, from when it takes calls. Then
+// everything ends in order: web drains, host closes, the broker stops. nil is a stop that was asked
+// for.
+func (s *server) run(ctx context.Context, l net.Listener, beside ...func(context.Context) error) error {
+	serve := func(ctx context.Context) error { return s.web.Run(ctx, l) }
+	return within(ctx, s.broker.Run, func(ctx context.Context) (err error) {
+		defer func() { err = errors.Join(err, s.host.Close(context.WithoutCancel(ctx))) }()
+		select {
+		case <-s.broker.Ready():
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), l.Close())
+		}
+		return runAll(ctx, append(beside, serve)...)
+	})
+}
+
+// listen opens the address that a server answers on.
+func listen(address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("the address %s is taken: stop what listens there, or choose another with --listen (port 0 takes a free one)", address)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", address, err)
+	}
+	return l, nil
+}
+
+// baseURL is where l is reached from this machine.
+func baseURL(l net.Listener) string {
+	address, ok := l.Addr().(*net.TCPAddr)
+	if ok && address.IP.IsUnspecified() {
+		return fmt.Sprintf("http://127.0.0.1:%d", address.Port)
+	}
+	return "http://" + l.Addr().String()
+}
