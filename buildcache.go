@@ -9,13 +9,21 @@ import (
 )
 
 // keptBuilds is how many folders of the build cache stay: those of the SDKs and Go versions that
-// were used last.
-const keptBuilds = 4
+// were used last. With the examples compiled, one has about 200 MB.
+const keptBuilds = 2
 
-// buildCache is the folder that what is built of the examples is kept in, between runs.
-func buildCache() (string, error) {
-	dir, err := os.UserCacheDir()
-	return filepath.Join(dir, "millrace"), err
+// buildCache is the folder that keeps what is built of plugins between runs. Where the user can
+// have none it is a temporary one, which done removes.
+func buildCache() (dir string, done func(), err error) {
+	if dir, err = os.UserCacheDir(); err == nil {
+		dir = filepath.Join(dir, "millrace")
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err == nil {
+		return dir, func() {}, nil
+	}
+	dir, err = os.MkdirTemp("", "millrace-build-")
+	return dir, func() { os.RemoveAll(dir) }, err
 }
 
 // pruneCache marks the folder current as used now and removes the ones of cache that were not used

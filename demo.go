@@ -58,8 +58,13 @@ func (c *demoCommand) Run(ctx context.Context, con *console) (err error) {
 		return errors.Join(err, l.Close())
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(data)) }()
+	cache, done, err := buildCache()
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	defer done()
 	d := &demo{con: con, data: data, logs: newLogFeed(), url: baseURL(l)}
-	if err := d.prepare(ctx); err != nil {
+	if err := d.prepare(ctx, cache); err != nil {
 		return errors.Join(err, l.Close())
 	}
 	return d.server.run(ctx, l, d.live)
@@ -67,14 +72,9 @@ func (c *demoCommand) Run(ctx context.Context, con *console) (err error) {
 
 // prepare makes the server. What it compiles is kept with what the toolchain builds. Its log goes
 // to the console from warnings on, and to the stream of logs from information on.
-func (d *demo) prepare(ctx context.Context) error {
+func (d *demo) prepare(ctx context.Context, cache string) (err error) {
 	compiled := filepath.Join(d.data, "compiled")
-	cache, err := buildCache()
-	if err != nil {
-		cache = filepath.Join(d.data, "build") // a user without a home builds each time
-	}
-	d.tools, err = findGo(ctx, cache)
-	if err == nil {
+	if d.tools, err = findGo(ctx, cache); err == nil {
 		compiled = filepath.Join(d.tools.dir, "compiled")
 	} else if !errors.Is(err, errNoGo) {
 		return err

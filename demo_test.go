@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/millrace/millrace/plugins"
 )
@@ -47,7 +49,14 @@ func TestEveryAddressOfTheDemoStreams(t *testing.T) {
 
 // awaitEvent opens an address until its first event; a stream that ends before is a failure.
 func awaitEvent(t *testing.T, name, url string) {
-	resp, err := http.Get(url)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Errorf("%s: %v", name, err)
 		return
@@ -63,4 +72,18 @@ func awaitEvent(t *testing.T, name, url string) {
 		}
 	}
 	t.Errorf("%s: the stream ended without an event", name)
+}
+
+func TestWithoutGoTheDemoServesPlainStreams(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	out, stop := start(t, "demo", "--listen", "127.0.0.1:0")
+	said := out.await(t, "The example plugins are left out")
+	found := curlLine.FindAllStringSubmatch(said, -1)
+	if len(found) != len(plainRoutes) || !strings.Contains(said, "https://go.dev/dl") {
+		t.Errorf("printed was\n%s", said)
+	}
+	for _, m := range found {
+		awaitEvent(t, m[1], m[2])
+	}
+	stop()
 }

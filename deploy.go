@@ -64,10 +64,11 @@ func (c *deployCommand) load(ctx context.Context, con *console) ([]byte, error) 
 		}
 		return os.ReadFile(c.File)
 	}
-	cache, err := buildCache()
+	cache, done, err := buildCache()
 	if err != nil {
 		return nil, err
 	}
+	defer done()
 	tools, err := findGo(ctx, cache)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"path/filepath"
 
@@ -57,7 +58,7 @@ func (d *demo) printWelcome(token string) {
 
 // serveExamples builds and deploys every example. One that fails is reported and left out.
 func (d *demo) serveExamples(ctx context.Context, client *client) {
-	d.con.printf("Example plugins, built by %s; the first time takes a minute or two:\n", d.tools.version)
+	d.con.printf("Example plugins, built by %s; the first time takes about a minute:\n", d.tools.version)
 	served := 0
 	for i, e := range plugins.Examples {
 		d.status("  building %s, %d of %d …", e.Name, i+1, len(plugins.Examples))
@@ -90,7 +91,7 @@ func (d *demo) serveExample(ctx context.Context, client *client, e plugins.Examp
 }
 
 func (d *demo) deployment(client *client, e plugins.Example) deployment {
-	return deployment{client: client, con: d.con, name: e.Name}
+	return deployment{client: client, con: &console{err: io.Discard}, name: e.Name} // a line each is enough
 }
 
 func (d *demo) printRoute(e plugins.Example) {

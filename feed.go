@@ -15,7 +15,7 @@ import (
 type publisher func(ctx context.Context, p broker.Publication) error
 
 // feed publishes once a second what the examples live on: measurements of the server itself, quotes
-// that walk at random, and now and then something said in a chat and a notification.
+// that walk at random, and now and then a line of a chat, news and a notification.
 type feed struct {
 	publish publisher
 	measure func(now time.Time) measurement
@@ -69,15 +69,17 @@ func (f *feed) round(ctx context.Context, round int, now time.Time) error {
 			return err
 		}
 	}
-	if round%4 == 0 {
-		said := chatSamples[round/4%len(chatSamples)]
-		if err := f.send(ctx, said.subject, said.data); err != nil {
+	for _, samples := range []struct {
+		every int // seconds
+		of    []sample
+	}{{4, chatSamples}, {5, newsSamples}, {10, notificationSamples}} {
+		if round%samples.every != 0 {
+			continue
+		}
+		s := samples.of[round/samples.every%len(samples.of)]
+		if err := f.send(ctx, s.subject, s.data); err != nil {
 			return err
 		}
-	}
-	if round%10 == 0 {
-		note := notificationSamples[round/10%len(notificationSamples)]
-		return f.send(ctx, note.subject, note.data)
 	}
 	return nil
 }
@@ -97,6 +99,7 @@ func (q *quote) walk(r *rand.Rand) {
 	q.Price = math.Round(100*min(max(price, q.Open/2), 2*q.Open)) / 100
 }
 
+// sample is an event of the feed.
 type sample struct {
 	subject string
 	data    map[string]string
@@ -108,6 +111,11 @@ var chatSamples = []sample{
 	{"chat.random", map[string]string{"user": "eve", "text": "There is cake in the kitchen."}},
 	{"chat.general", map[string]string{"user": "ada", "text": "The invoice went to card 4111 1111 1111 1111."}},
 	{"chat.random", map[string]string{"user": "bob", "text": "The cake is gone."}},
+}
+
+var newsSamples = []sample{
+	{"news.harbour", map[string]string{"headline": "Second ferry starts on Monday"}},
+	{"news.weather", map[string]string{"headline": "Fog until noon, then sun"}},
 }
 
 var notificationSamples = []sample{

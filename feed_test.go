@@ -34,6 +34,7 @@ func TestTheSampleFeedKeepsEveryExampleBusy(t *testing.T) {
 		for subject, want := range map[string]int{
 			"sys.metrics": 60, "quotes.AAPL": 60, "quotes.GOOGL": 60, "quotes.MSFT": 60,
 			"chat.general": 9, "chat.random": 6, "notifications.ada": 4, "notifications.bob": 2,
+			"news.harbour": 6, "news.weather": 6,
 		} {
 			if seen[subject] != want {
 				t.Errorf("%s has %d events in a minute, want %d", subject, seen[subject], want)

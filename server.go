@@ -56,7 +56,7 @@ func newServer(ctx context.Context, c serverConfig) (*server, error) {
 		Logger: c.Logger, Drain: c.Drain, Version: v,
 	})
 	if err != nil {
-		return nil, errors.Join(err, s.host.Close(ctx))
+		return nil, errors.Join(unlessCanceled(err), s.host.Close(ctx))
 	}
 	return &s, nil
 }
@@ -67,11 +67,11 @@ func newServer(ctx context.Context, c serverConfig) (*server, error) {
 func (s *server) run(ctx context.Context, l net.Listener, beside ...func(context.Context) error) error {
 	serve := func(ctx context.Context) error { return s.web.Run(ctx, l) }
 	return within(ctx, s.broker.Run, func(ctx context.Context) (err error) {
-		defer func() { err = errors.Join(err, s.host.Close(context.WithoutCancel(ctx))) }()
+		defer func() { err = errors.Join(unlessCanceled(err), s.host.Close(context.WithoutCancel(ctx))) }()
 		select {
 		case <-s.broker.Ready():
 		case <-ctx.Done():
-			return errors.Join(ctx.Err(), l.Close())
+			return l.Close()
 		}
 		return runAll(ctx, append(beside, serve)...)
 	})

@@ -3,14 +3,16 @@ package broker
 import (
 	"context"
 	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // LoseLive makes the hubs of b miss the live messages that lose picks. It must be called before the
 // first subscription.
 func (b *Broker) LoseLive(lose func(seq uint64) bool) { b.loseLive = lose }
 
-// RemoveEvent deletes one event from the tenant's history, as a native client may.
-func (b *Broker) RemoveEvent(ctx context.Context, tb testing.TB, tenant string, seq uint64) {
+// withStream calls use with the tenant's stream, as a native client may have it.
+func (b *Broker) withStream(ctx context.Context, tb testing.TB, tenant string, use func(*link, jetstream.Stream) error) {
 	tb.Helper()
 	l, err := b.acquire(ctx, tenant)
 	if err != nil {
@@ -19,8 +21,63 @@ func (b *Broker) RemoveEvent(ctx context.Context, tb testing.TB, tenant string, 
 	defer l.release()
 	s, err := l.js.Stream(ctx, historyStream)
 	if err == nil {
-		err = s.DeleteMsg(ctx, seq)
+		err = use(l, s)
 	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// RemoveEvent deletes one event from the tenant's history.
+func (b *Broker) RemoveEvent(ctx context.Context, tb testing.TB, tenant string, seq uint64) {
+	b.withStream(ctx, tb, tenant, func(_ *link, s jetstream.Stream) error { return s.DeleteMsg(ctx, seq) })
+}
+
+// Purge empties the tenant's history.
+func (b *Broker) Purge(ctx context.Context, tb testing.TB, tenant string) {
+	b.withStream(ctx, tb, tenant, func(_ *link, s jetstream.Stream) error { return s.Purge(ctx) })
+}
+
+// RemoveHistory deletes the tenant's stream.
+func (b *Broker) RemoveHistory(ctx context.Context, tb testing.TB, tenant string) {
+	b.withStream(ctx, tb, tenant, func(l *link, _ jetstream.Stream) error { return l.js.DeleteStream(ctx, historyStream) })
+}
+
+// PublishBare stores an event with nothing of ours around it, for comparison.
+func (b *Broker) PublishBare(tb testing.TB, tenant string) (publish func() error) {
+	l, err := b.acquire(b.ctx, tenant)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(l.release)
+	data := make([]byte, 200)
+	return func() error {
+		_, err := l.js.Publish(b.ctx, eventPrefix+"bare", data)
+		return err
+	}
+}
+
+// Account is the public key of the tenant's account, which is part of its files' paths.
+func (b *Broker) Account(tb testing.TB, tenant string) string {
+	tb.Helper()
+	v, err := b.View(b.ctx, tenant)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	a, err := b.operator.tenantAccount(v.Tenant, b.config.maxPayload())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return a.id
+}
+
+// MarkDeleting is a deletion of the tenant that is cut short right after it has begun.
+func (b *Broker) MarkDeleting(ctx context.Context, tb testing.TB, tenant string) {
+	tb.Helper()
+	err := change(ctx, b.registry, "tenants."+tenant, func(rec tenantRecord, _ bool) (tenantRecord, bool, error) {
+		rec.Deleting = true
+		return rec, true, nil
+	})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -13,12 +13,11 @@ import (
 )
 
 const (
-	liveQueue   = 8192             // messages that may wait for the hub; more are lost and read from history
-	liveBytes   = 32 << 20         // and their bytes
-	tick        = time.Second      // at the latest, a hub looks around this often
-	maxQuiet    = 30 * time.Second // the longest time without asking the leader whether all is here
-	maxFill     = 4096             // a larger gap is left to those who want it
-	extentFresh = time.Second      // how old an extent may be when a subscription starts
+	liveQueue = 8192             // messages that may wait for the hub; more are lost and read from history
+	liveBytes = 32 << 20         // and their bytes
+	tick      = time.Second      // at the latest, a hub looks around this often
+	maxQuiet  = 30 * time.Second // the longest time without asking the leader whether all is here
+	maxFill   = 4096             // a larger gap is left to those who want it
 )
 
 // hub is the one live reader of a tenant's history on this node. It takes what the stream repeats on
@@ -82,6 +81,7 @@ func (l *link) attachOnce(ctx context.Context) (*hub, error) {
 		h.stop(ErrClosed)
 		return nil, ErrClosed
 	}
+	l.broker.counts.hubs.Add(1)
 	l.hub = h
 	return h, nil
 }
@@ -163,9 +163,7 @@ func (h *hub) filter(patterns []string) *filter {
 // run is the hub's goroutine. It ends when nobody has been subscribed for the linger time, with the
 // link, or when the history turns out to be another.
 func (h *hub) run() {
-	hubs := &h.link.broker.counts.hubs
-	hubs.Add(1)
-	defer hubs.Add(-1)
+	defer h.link.broker.counts.hubs.Add(-1)
 	defer context.AfterFunc(h.ctx, func() { h.live.Unsubscribe() })()
 	defer h.live.Unsubscribe()
 	quiet := tick

@@ -11,11 +11,11 @@ func (s *Subscription) begin(ctx context.Context, from From) error {
 	case from.After != "":
 		return s.beginAfter(from.After)
 	case from.Earliest:
-		x, err := s.hub.reach(time.Now().Add(-extentFresh))
+		x, err := s.hub.reach(time.Now())
 		if err != nil {
 			return err
 		}
-		s.beginAt(x.First - 1)
+		s.beginOldest(x)
 		return nil
 	case !from.Since.IsZero():
 		return s.beginSince(ctx, from.Since)
@@ -40,27 +40,33 @@ func (s *Subscription) beginAfter(id string) error {
 		s.reset()
 		return nil
 	}
-	x, err := s.hub.reach(time.Now().Add(-extentFresh))
-	if err == nil && p.Seq > max(x.Last, s.hub.passed.Load()) {
-		x, err = s.hub.reach(time.Now()) // it may be that new
-	}
-	if err != nil {
-		return err
-	}
-	if p.Seq > max(x.Last, s.hub.passed.Load()) {
-		s.reset()
-		return nil
-	}
-	s.start.Position, s.cursor = p, p.Seq
+	cursor := p.Seq
 	if p.Output > 0 {
-		s.cursor--
+		cursor--
 	}
-	// What is still in memory is not missed, whatever the stream has let go of since.
-	if s.cursor+1 < x.First && s.cursor < s.filter.begin() {
-		s.beginAt(x.First - 1)
-		s.start.Gap, s.start.Oldest = true, s.position(x.First)
+	if p.Seq > s.hub.passed.Load() || cursor < s.filter.begin() { // else all is in memory
+		x, err := s.hub.reach(time.Now())
+		switch {
+		case err != nil:
+			return err
+		case p.Seq > max(x.Last, s.hub.passed.Load()):
+			s.reset()
+			return nil
+		case cursor+1 < x.First:
+			s.beginOldest(x)
+			s.start.Gap, s.start.Oldest = true, s.position(x.First)
+			return nil
+		}
 	}
+	s.start.Position, s.cursor = p, cursor
 	return nil
+}
+
+// beginOldest begins with the oldest event. While it is read, history may let go of more at that
+// end; so the first step takes what is there.
+func (s *Subscription) beginOldest(x extent) {
+	s.beginAt(x.First - 1)
+	s.oldest = true
 }
 
 func (s *Subscription) reset() {

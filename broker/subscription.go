@@ -36,6 +36,7 @@ type Subscription struct {
 	filter *filter
 	start  Start
 	cursor uint64 // everything matching up to it was returned
+	oldest bool   // nothing was read yet, and it is to begin wherever history begins
 
 	once   sync.Once
 	closed chan struct{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/millrace/millrace/abi"
@@ -34,7 +35,6 @@ type call struct {
 	sent    int // bytes in outcome
 
 	request []byte // as JSON, once it was asked for
-	record  []byte // received, until it fitted the guest's buffer
 	value   *entry // got, until it fitted
 }
 
@@ -60,10 +60,11 @@ func (c *call) emit(e abi.Event) error {
 	if c.phase == streaming {
 		return c.session.Emitter.Send(e)
 	}
-	c.sent += len(e.Data) + len(e.Name) + len(e.ID)
-	if len(c.outcome.Outputs) >= maxOutputs || c.sent > maxOutputSends*c.host.config.SendBytes {
+	sent := c.sent + len(e.Data) + len(e.Name) + len(e.ID)
+	if len(c.outcome.Outputs) >= maxOutputs || sent > maxOutputSends*c.host.config.SendBytes {
 		return abi.Limit
 	}
+	c.sent = sent
 	c.outcome.Outputs = append(c.outcome.Outputs, e)
 	return nil
 }
@@ -96,15 +97,16 @@ func (c *call) receive(timeout time.Duration) ([]byte, error) {
 	if c.ended() {
 		return nil, abi.Closed
 	}
-	if len(c.record) > 0 {
-		return c.record, nil
+	i := c.instance
+	if len(i.record) > 0 {
+		return i.record, nil
 	}
 	e, err := c.next(timeout)
 	if err != nil {
 		return nil, err
 	}
-	c.record = abi.AppendRecord(c.record[:0], e)
-	return c.record, nil
+	i.record = abi.AppendRecord(slices.Grow(i.record[:0], abi.RecordSize(e)), e)
+	return i.record, nil
 }
 
 func (c *call) next(timeout time.Duration) (*abi.Event, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 
 	"github.com/tetratelabs/wazero"
 )
@@ -98,6 +99,6 @@ const tailBytes = 4 << 10
 func (t *tail) line(_ slog.Level, text string) {
 	t.text += text + "\n"
 	if over := len(t.text) - tailBytes; over > 0 {
-		t.text = t.text[over:]
+		t.text = strings.ToValidUTF8(t.text[over:], "")
 	}
 }

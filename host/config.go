@@ -19,8 +19,8 @@ type Config struct {
 	ModuleBytes   int           // of an uploaded module; default abi.MaxModuleBytes
 	MemoryBytes   int64         // of one instance's linear memory, in whole pages of 64 KiB; default abi.MaxMemoryBytes
 	SendBytes     int           // of one event's data, comment, published event, stored value; default abi.MaxSendBytes
-	StartTimeout  time.Duration // for a start function and _initialize together; default 10 s
-	EventTimeout  time.Duration // for one onEvent call; default 1 s, see RATIONALE.md
+	StartTimeout  time.Duration // for a start function and _initialize together; default 5 s
+	EventTimeout  time.Duration // by the wall clock, for one onEvent call; default 1 s, so that load alone does not trip it
 	Grace         time.Duration // from the end of a stream until its callback is stopped; default 1 s
 	IdleInstances int           // of one plugin for onEvent, and so its calls at a time; default GOMAXPROCS
 	Instances     int           // live on this node, past it ErrBusy; default 10,000
@@ -32,7 +32,7 @@ func (c Config) withDefaults() (_ Config, err error) {
 	c.ModuleBytes = cmp.Or(c.ModuleBytes, abi.MaxModuleBytes)
 	c.MemoryBytes = cmp.Or(c.MemoryBytes, abi.MaxMemoryBytes)
 	c.SendBytes = cmp.Or(c.SendBytes, abi.MaxSendBytes)
-	c.StartTimeout = cmp.Or(c.StartTimeout, 10*time.Second)
+	c.StartTimeout = cmp.Or(c.StartTimeout, 5*time.Second)
 	c.EventTimeout = cmp.Or(c.EventTimeout, time.Second)
 	c.Grace = cmp.Or(c.Grace, time.Second)
 	c.IdleInstances = cmp.Or(c.IdleInstances, runtime.GOMAXPROCS(0))

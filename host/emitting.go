@@ -88,7 +88,7 @@ func receive(_ context.Context, c *call, a args) int64 {
 	}
 	n, taken := a.fill(1, record)
 	if taken {
-		c.record = c.record[:0]
+		c.instance.record = record[:0]
 	}
 	return n
 }

@@ -38,7 +38,6 @@ func (p *Plugin) Event(ctx context.Context, s Session, e *abi.Event) (Outcome, e
 	case <-ctx.Done():
 		return Outcome{}, ctx.Err()
 	}
-	ctx = context.WithoutCancel(ctx)
 	i := p.takeIdle()
 	if i == nil {
 		var err error
@@ -51,7 +50,7 @@ func (p *Plugin) Event(ctx context.Context, s Session, e *abi.Event) (Outcome, e
 
 // event runs onEvent on i, which it closes or puts back.
 func (p *Plugin) event(ctx context.Context, i *instance, s Session, e *abi.Event) (Outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.host.config.EventTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.host.config.EventTimeout)
 	defer cancel()
 	p.host.events.Add(1)
 	c := &call{host: p.host, phase: inEvent, ends: ctx, log: p.log, session: s, event: e}

@@ -2,12 +2,15 @@ package host_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/millrace/millrace/abi"
 	"github.com/millrace/millrace/host"
@@ -246,6 +249,72 @@ func TestOnlyLogWorksDuringStart(t *testing.T) {
 					t.Errorf("log is %q", got)
 				}
 			})
+		}
+	}
+}
+
+// TestWhatGuestsRead compares what a guest finds in its memory with what it was given.
+func TestWhatGuestsRead(t *testing.T) {
+	session := host.Session{
+		Request: abi.Request{Method: "GET", Path: "/quotes/AAPL", Params: map[string]string{"symbol": "AAPL"}, Tenant: "acme", Route: "quotes",
+			Principal: &abi.Principal{Subject: "token", Claims: map[string]any{"admin": true}}},
+		Body: []byte("a body\x00\xff"),
+	}
+	document, err := json.Marshal(session.Request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	event := abi.Event{Data: "data\n", Name: "name", ID: "7-1", Subject: "quotes.AAPL", Seq: 1 << 40,
+		Time: time.UnixMilli(1700000000123), Retry: 5 * time.Second, Replayed: true}
+	for _, tt := range []struct {
+		name string
+		args []any
+		want string
+	}{
+		{"request", []any{64, 1000}, string(document)},
+		{"body", []any{64, 1000}, "a body\x00\xff"},
+		{"receive", []any{0, 64, 1000, 0}, string(abi.AppendRecord(nil, &event))},
+		{"kvGet", []any{"stored", 64, 1000}, "a value\x00\xff"},
+	} {
+		m := newModule()
+		m.imported(tt.name)
+		put := m.imported("kvPut")
+		m.export(abi.OnStream, m.use(use{tt.name, tt.args}), localSet0,
+			m.text("read"), i32(64), localGet0, i64(0), call(put))
+		s := set(t, host.Config{}, m.bytes())
+		s.tenant.values["stored"] = []byte("a value\x00\xff")
+		s.viewer.queue <- &event
+		session.Emitter, session.Services = s.viewer, s.tenant
+		if err := s.plugin.Stream(t.Context(), session); err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		if got := string(s.tenant.values["read"]); got != tt.want {
+			t.Errorf("%s gives %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestRequestThatCannotBeTold(t *testing.T) {
+	s := set(t, host.Config{}, using(abi.OnStream, use{"request", []any{64, 1000}}).bytes())
+	session := s.session()
+	session.Request.Principal = &abi.Principal{Claims: map[string]any{"no": "JSON", "at": math.NaN()}}
+	if err := s.plugin.Stream(t.Context(), session); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.tenant.reported(); !slices.Equal(got, []int32{int32(abi.Unavailable)}) {
+		t.Errorf("request answered %v, want UNAVAILABLE", got)
+	}
+}
+
+func TestEveryFunctionIsThere(t *testing.T) {
+	for _, f := range abi.Functions {
+		args := make([]any, len(f.Params))
+		for i := range args {
+			args[i] = 0
+		}
+		s := set(t, host.Config{}, using(abi.OnStream, use{f.Name, args}).bytes())
+		if err := s.stream(t.Context()); err != nil || len(s.tenant.reported()) == 0 {
+			t.Errorf("%v: %v", f, err)
 		}
 	}
 }

@@ -85,6 +85,7 @@ func runtimeConfig(c Config, cache wazero.CompilationCache) wazero.RuntimeConfig
 	return wazero.NewRuntimeConfigCompiler().
 		WithCompilationCache(cache).
 		WithCloseOnContextDone(true).
+		WithDebugInfoEnabled(false). // DWARF comes from strangers too, and is read where nothing recovers
 		WithMemoryLimitPages(uint32(c.MemoryBytes / pageBytes))
 }
 

@@ -28,6 +28,7 @@ type instance struct {
 	stdout   lineWriter
 	stderr   lineWriter
 	puts     *rate.Limiter
+	record   []byte // received, until it fitted the guest's buffer; kept for the next to use
 	result   [1]uint64
 }
 
@@ -57,13 +58,13 @@ func (c *code) start(ctx context.Context, callback string, log *pluginLog, sink 
 	return i, nil
 }
 
-// initialize runs the module's start function, if any, and _initialize.
+// initialize runs the module's start function, if any, and _initialize. Only their own time limit
+// stops them: that whoever asked has left is no fault of the module.
 func (i *instance) initialize(ctx context.Context, log *pluginLog, sink lineSink) error {
-	ctx, cancel := context.WithTimeout(ctx, i.code.host.config.StartTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), i.code.host.config.StartTimeout)
 	defer cancel()
 	c := &call{host: i.code.host, phase: starting, ends: ctx, log: log, session: Session{Log: sink}}
-	done := i.begin(c)
-	defer done()
+	defer i.begin(c)()
 	ctx = withCall(ctx, c)
 	var err error
 	i.module, err = i.code.host.runtime.InstantiateModule(ctx, i.code.compiled, i.config())
@@ -102,6 +103,7 @@ func (i *instance) nanosleep(ns int64) {
 // begin makes c the call that runs, until done is called.
 func (i *instance) begin(c *call) (done func()) {
 	i.call, c.instance = c, i
+	i.record = i.record[:0]
 	return func() {
 		i.stdout.flush()
 		i.stderr.flush()
@@ -114,16 +116,15 @@ func (i *instance) begin(c *call) (done func()) {
 func (i *instance) run(ctx context.Context, c *call, name string, limit Limit) (int32, error) {
 	defer i.begin(c)()
 	ctx = withCall(ctx, c)
-	i.result[0] = 0
 	err := i.callback.CallWithStack(ctx, i.result[:])
-	if err != nil {
-		i.result[0] = 0
+	switch {
+	case err == nil:
+		return int32(uint32(i.result[0])), nil
+	case exited(err):
+		return 0, nil
 	}
-	if err := explain(ctx, name, limit, err); err != nil {
-		c.host.traps.Add(1)
-		return 0, err
-	}
-	return int32(uint32(i.result[0])), nil
+	c.host.traps.Add(1)
+	return 0, explain(ctx, name, limit, err)
 }
 
 // reusable tells whether the instance may run again after run with ctx. While ctx has not ended

@@ -125,9 +125,34 @@ func TestTraps(t *testing.T) {
 			}
 		})
 	}
-	s := set(t, host.Config{}, exit(0).bytes())
+}
+
+func TestExitWithZeroIsSuccess(t *testing.T) {
+	m := newModule()
+	exit := m.importedAs(abi.WASI, "proc_exit", "i:")
+	code := [][]byte{i32(0), call(exit), unreachable}
+	s := set(t, host.Config{}, m.export(abi.OnStream, code...).export(abi.OnEvent, code...).bytes())
 	if err := s.stream(t.Context()); err != nil {
-		t.Errorf("an exit with 0: %v", err)
+		t.Errorf("onStream: %v", err)
+	}
+	for range 2 {
+		if o, err := s.event(""); err != nil || o.Pass {
+			t.Errorf("onEvent: %+v, %v", o, err)
+		}
+	}
+	if stats := s.host.Stats(); stats.Instances != 0 || stats.Traps != 0 {
+		t.Errorf("stats are %+v, want no instance kept, no trap", stats)
+	}
+}
+
+// TestWASIWithLengthsThatOverflow makes wazero's own functions fail.
+func TestWASIWithLengthsThatOverflow(t *testing.T) {
+	m := newModule()
+	poll := m.importedAs(abi.WASI, "poll_oneoff", "iiii:i")
+	s := set(t, host.Config{}, m.export(abi.OnStream, i32(0), i32(64), i32(0x10000001), i32(32), call(poll)).bytes())
+	trap := wantTrap(t, s.stream(t.Context()), "", "")
+	if text := trap.Reason + trap.Stack; strings.Contains(text, "goroutine") || strings.Contains(text, ".go:") {
+		t.Errorf("trap tells the host's insides: %s", text)
 	}
 }
 

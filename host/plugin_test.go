@@ -3,6 +3,7 @@ package host_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -124,6 +125,26 @@ func TestWhatDoesNotRun(t *testing.T) {
 	}
 	if err := s.plugin.Stream(t.Context(), host.Session{}); err == nil {
 		t.Error("a session without emitter is not refused")
+	}
+}
+
+// TestViewerLeavesDuringStart ends the stream while _initialize runs, which still comes to its end.
+func TestViewerLeavesDuringStart(t *testing.T) {
+	m := newModule()
+	log := m.imported("log")
+	m.imported("isClosed")
+	m.imported("kvPut")
+	m.exportAs(abi.Initialize, ":", i32(1), m.text("starts"), call(log), drop, times(1e6))
+	m.export(abi.OnStream, m.use(use{"isClosed", nil}), m.report(), i32(0))
+	s := set(t, host.Config{}, m.bytes())
+	ctx, end := context.WithCancel(t.Context())
+	session := s.session()
+	session.Log = func(slog.Level, string) { end() }
+	if err := s.plugin.Stream(ctx, session); err != nil {
+		t.Error(err)
+	}
+	if got := s.tenant.reported(); !slices.Equal(got, []int32{1}) {
+		t.Errorf("isClosed answered %v, want 1", got)
 	}
 }
 

@@ -27,26 +27,25 @@ func (h *Host) Prepare(ctx context.Context, wasm []byte) (*Plugin, error) {
 		return nil, err
 	}
 	defer h.leave(0)
-	sum := sha256.Sum256(wasm)
-	digest := "sha256:" + hex.EncodeToString(sum[:])
-	code, err := h.codeFor(ctx, digest, func() (*code, error) { return h.build(ctx, digest, wasm) })
+	outline, refused := h.vet(wasm)
+	if refused != nil {
+		return nil, refused
+	}
+	info := infoOf(outline, wasm)
+	code, err := h.codeFor(ctx, info.Digest, func() (*code, error) { return h.build(ctx, info, wasm) })
 	if err != nil {
 		return nil, err
 	}
 	return h.newPlugin(code)
 }
 
-// build is the way of a module, in order: vet, meter, snapshot, run. Between vetting and compiling
-// is the place where modules are to be rewritten for metering and snapshots; until then they are
-// compiled as they came, and each instance runs _initialize.
-func (h *Host) build(ctx context.Context, digest string, wasm []byte) (*code, error) {
-	outline, refused := h.vet(wasm)
-	if refused != nil {
-		return nil, refused
-	}
-	c := &code{host: h, info: infoOf(outline, digest, len(wasm))}
+// build makes code of a module that was vetted. The way of a module is vet, meter, snapshot, run:
+// here is the place where it is to be rewritten for metering and snapshots. Until then it is
+// compiled as it came, and each instance runs _initialize.
+func (h *Host) build(ctx context.Context, info Info, wasm []byte) (*code, error) {
+	c := &code{host: h, info: info}
 	var err error
-	if c.compiled, err = h.compiled(ctx, digest, wasm); err != nil {
+	if c.compiled, err = h.compiled(ctx, info.Digest, wasm); err != nil {
 		return nil, err
 	}
 	if err := c.try(ctx); err != nil {
@@ -82,7 +81,7 @@ func (h *Host) compileModule(ctx context.Context, wasm []byte) (_ wazero.Compile
 			err = errors.New("the compiler failed")
 		}
 	}()
-	return h.runtime.CompileModule(ctx, wasm)
+	return h.runtime.CompileModule(context.WithoutCancel(ctx), wasm)
 }
 
 // isCacheError tells a cache that cannot be read or written from a module that is not valid.
@@ -101,8 +100,15 @@ func (h *Host) prune(bytes int64) {
 	}
 }
 
-func infoOf(o *outline, digest string, size int) Info {
-	info := Info{Digest: digest, Size: size, Exports: []string{}, Imports: []string{}, Language: language(o)}
+func infoOf(o *outline, wasm []byte) Info {
+	sum := sha256.Sum256(wasm)
+	info := Info{
+		Digest:   "sha256:" + hex.EncodeToString(sum[:]),
+		Size:     len(wasm),
+		Exports:  []string{},
+		Imports:  []string{},
+		Language: language(o),
+	}
 	for _, name := range abi.Callbacks {
 		if exports(o, name) {
 			info.Exports = append(info.Exports, name)

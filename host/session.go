@@ -28,8 +28,9 @@ type Session struct {
 // Emitter is what an onStream callback sends to and receives from. Errors become statuses by
 // abi.StatusOf.
 type Emitter interface {
-	// Send queues e, and waits while there is no room. The error wraps abi.Closed once the viewer
-	// has left. The host has checked e.
+	// Send queues e, and waits while there is no room. The host has checked e. Once the stream is
+	// over it returns at once, with an error that wraps abi.Closed: a guest can be stopped only
+	// after that.
 	Send(e abi.Event) error
 
 	// Comment queues a comment; text may hold line breaks.

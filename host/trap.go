@@ -15,22 +15,25 @@ type fault struct{ reason string }
 
 func (f *fault) Error() string { return f.reason }
 
-// explain makes a *TrapError of what wazero returned from a call with ctx; nil for nil and for a
-// guest that exited with 0. The limit is what ctx stands for.
+// exited tells whether err is a guest's exit with 0.
+func exited(err error) bool {
+	var exit *sys.ExitError
+	return errors.As(err, &exit) && exit.ExitCode() == 0
+}
+
+// explain makes a *TrapError of what wazero returned from a call with ctx, and nil of nil. The limit
+// is what ctx stands for.
 func explain(ctx context.Context, callback string, limit Limit, err error) error {
 	if err == nil {
 		return nil
 	}
 	trap := &TrapError{Callback: callback}
 	if exit := (*sys.ExitError)(nil); errors.As(err, &exit) {
-		switch code := exit.ExitCode(); {
-		case ctx.Err() != nil && (code == sys.ExitCodeContextCanceled || code == sys.ExitCodeDeadlineExceeded):
+		code := exit.ExitCode()
+		trap.Reason = fmt.Sprintf("exit code %d", code)
+		if ctx.Err() != nil && (code == sys.ExitCodeContextCanceled || code == sys.ExitCodeDeadlineExceeded) {
 			trap.Limit = limit
 			trap.Reason = fmt.Sprintf("stopped by its limit: %s", limit)
-		case code == 0:
-			return nil
-		default:
-			trap.Reason = fmt.Sprintf("exit code %d", code)
 		}
 		return trap
 	}

@@ -22,6 +22,12 @@ func TestRefused(t *testing.T) {
 		m.importedAs(module, name, signature)
 		return m.export(abi.OnStream, i32(0)).bytes()
 	}
+	exiting := func(how func(m *module, code []byte)) []byte {
+		m := newModule()
+		exit := m.importedAs(abi.WASI, "proc_exit", "i:")
+		how(m, slices.Concat(i32(0), call(exit)))
+		return m.export(abi.OnStream, i32(0)).bytes()
+	}
 	section2 := func(content ...byte) []byte { // an import section of one
 		body := slices.Concat([]byte{1}, str("millrace_v1"), str("memory"), content)
 		return slices.Concat([]byte("\x00asm\x01\x00\x00\x00\x02"), leb(len(body)), body)
@@ -76,6 +82,8 @@ func TestRefused(t *testing.T) {
 		{"a section of no kind", "module is not valid: ", with(func(m *module) { m.extra = []byte{99, 0} })},
 		{"data outside of memory", "module does not start: ", with(func(m *module) { m.data = make([]byte, 62<<10) })},
 		{"a start function that traps", "module does not start: unreachable", with(func(m *module) { m.start = m.function(":", 0, unreachable) })},
+		{"a start function that exits", "module does not start: exit code 0", exiting(func(m *module, code []byte) { m.start = m.function(":", 0, code) })},
+		{"an initializer that exits", "module does not start: exit code 0", exiting(func(m *module, code []byte) { m.exportAs(abi.Initialize, ":", code) })},
 		{"an initializer that traps", "module does not start: unreachable", with(func(m *module) { m.exportAs(abi.Initialize, ":", unreachable) })},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -99,6 +107,17 @@ func TestRefused(t *testing.T) {
 				t.Errorf("it left %d modules and %d instances", s.Modules, s.Instances)
 			}
 		})
+	}
+}
+
+func TestRefusalTellsWhatTheModuleWrote(t *testing.T) {
+	m := newModule()
+	log := m.imported("log")
+	m.exportAs(abi.Initialize, ":", i32(3), m.text("no such luck"), call(log), drop, unreachable)
+	_, err := newHost(t, host.Config{}).Prepare(t.Context(), m.export(abi.OnStream, i32(0)).bytes())
+	var refused *host.RefusedError
+	if !errors.As(err, &refused) || refused.Output != "no such luck\n" || refused.Reason != "module does not start: unreachable" {
+		t.Errorf("error is %#v", err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -166,4 +167,23 @@ func (s *Server) settle(ctx context.Context, tenant string, ok func(*site) bool)
 		return fail(http.StatusServiceUnavailable, "It is stored, but this node does not serve it yet.").later(2)
 	}
 	return nil
+}
+
+// Calls lists the calls of the admin API that are served, as GET /v1/tenants/{tenant}, in order.
+func (s *Server) Calls() []string {
+	var calls []string
+	for _, r := range s.echo.Routes() {
+		if !strings.HasPrefix(r.Path, "/v1/tenants") {
+			continue
+		}
+		segments := strings.Split(r.Path, "/")
+		for i, seg := range segments {
+			if name, ok := strings.CutPrefix(seg, ":"); ok {
+				segments[i] = "{" + name + "}"
+			}
+		}
+		calls = append(calls, r.Method+" "+strings.Join(segments, "/"))
+	}
+	slices.Sort(calls)
+	return calls
 }

@@ -178,6 +178,8 @@ func (n *node) route(tenant, name, path string, more map[string]any) {
 	n.must("PUT", "/v1/tenants/"+tenant+"/routes/"+name, spec, nil)
 }
 
+func newReader(r io.Reader) *sse.Reader { return sse.NewReader(r, 4<<20) }
+
 // viewer is an open stream.
 type viewer struct {
 	t      *testing.T
@@ -204,7 +206,7 @@ func (n *node) open(path string, headers ...string) *viewer {
 		n.t.Fatalf("GET %s: %s: %s", path, resp.Status, body)
 	}
 	raw := &bytes.Buffer{}
-	return &viewer{n.t, resp, sse.NewReader(io.TeeReader(resp.Body, raw), 4<<20), raw, cancel}
+	return &viewer{n.t, resp, newReader(io.TeeReader(resp.Body, raw)), raw, cancel}
 }
 
 // next is the next event; the stream must not have ended.

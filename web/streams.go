@@ -31,9 +31,12 @@ type streams struct {
 	mu       sync.Mutex
 	open     map[*openStream]struct{}
 	draining error
+	emptied  chan struct{} // closed when all are ended and none is left
 }
 
-func newStreams() *streams { return &streams{open: map[*openStream]struct{}{}} }
+func newStreams() *streams {
+	return &streams{open: map[*openStream]struct{}{}, emptied: make(chan struct{})}
+}
 
 // add enters a stream; remove must follow. A stream that comes while all are being ended is ended.
 func (ss *streams) add(o *openStream) {
@@ -49,6 +52,18 @@ func (ss *streams) remove(o *openStream) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	delete(ss.open, o)
+	ss.tellEmpty()
+}
+
+func (ss *streams) tellEmpty() {
+	if ss.draining == nil || len(ss.open) > 0 {
+		return
+	}
+	select {
+	case <-ss.emptied:
+	default:
+		close(ss.emptied)
+	}
 }
 
 func (ss *streams) count() int {
@@ -57,11 +72,13 @@ func (ss *streams) count() int {
 	return len(ss.open)
 }
 
-// endAll ends every stream, now and to come, evenly spread over a time. It does not wait.
+// endAll ends every stream, now and to come, evenly spread over a time. It does not wait; emptied
+// tells when the last is gone.
 func (ss *streams) endAll(why error, over time.Duration) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	ss.draining = why
+	defer ss.tellEmpty()
 	for o := range ss.open {
 		if over <= 0 {
 			o.end(why)

@@ -153,7 +153,11 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	s.draining.Store(true)
 	s.log.Info("draining", "viewers", s.streams.count(), "over", s.config.Drain)
 	s.streams.endAll(endDrain, s.config.Drain)
-	grace, cancel := context.WithTimeout(work, s.config.Drain+5*time.Second)
+	select { // meanwhile the listener stays: probes and new viewers are answered 503
+	case <-s.streams.emptied:
+	case <-time.After(s.config.Drain + s.config.WriteTimeout):
+	}
+	grace, cancel := context.WithTimeout(work, 5*time.Second)
 	defer cancel()
 	if err := server.Shutdown(grace); err != nil {
 		_ = server.Close() // what did not end by itself in time

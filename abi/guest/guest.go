@@ -38,6 +38,8 @@ import (
 //
 // The streams of a plugin share nothing: each has an instance of its own.
 func OnStream(f func(e *Emitter) error) int32 {
+	// Once instances start from a snapshot they share the state of math/rand and the seeds of maps
+	// that it was taken with. Here and in OnEvent is where the SDK makes them differ again.
 	return result(f(&Emitter{}))
 }
 
@@ -51,7 +53,8 @@ const (
 
 // OnEvent runs f for the event at hand and returns what the export onEvent returns. An error is
 // logged and leaves the event to the route's onError. f must not block: Sleep and Comment answer
-// abi.Unavailable. One instance serves many events, of different viewers even.
+// abi.Unavailable. One instance serves many events, of different viewers even. To viewers what it
+// sends goes out under ids that lead back to the event; an id that it gives is not used.
 func OnEvent(f func(e *Emitter, ev abi.Event) (Verdict, error)) int32 {
 	e := &Emitter{}
 	ev, err := e.Receive(0)
@@ -64,9 +67,6 @@ func OnEvent(f func(e *Emitter, ev abi.Event) (Verdict, error)) int32 {
 	}
 	return int32(v)
 }
-
-// An instance that is restored from a snapshot would have the random state and map seeds of all the
-// others. OnStream and OnEvent are where the SDK will seed them anew.
 
 // result is what a callback returns for err: 0 for none and for abi.Closed, else a negative status.
 func result(err error) int32 {

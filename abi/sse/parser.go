@@ -172,7 +172,7 @@ func (p *Parser) joinedField(end []byte) error {
 func (p *Parser) ownedField(line []byte) error {
 	err := p.field(line)
 	p.fields.own()
-	p.line = reuse(p.line)
+	p.line = p.line[:0]
 	return err
 }
 
@@ -219,6 +219,7 @@ func (p *Parser) endBlock() (Block, bool) {
 	}
 	ok := b.Dispatch || f.hasID || f.hasRetry
 	f.reset()
+	p.line = reuse(p.line)
 	return b, ok
 }
 

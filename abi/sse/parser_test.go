@@ -84,6 +84,7 @@ func TestParserFollowsTheStandard(t *testing.T) {
 
 		{"a byte that is not UTF-8 is one U+FFFD", "data: a\xFFb\xC0\xAFc\n\n", data("a\uFFFDb\uFFFD\uFFFDc"), ""},
 		{"a sequence that is cut short is one U+FFFD", "data: \xE2\x82a\xF0\x9F\x98\n\n", data("\uFFFDa\uFFFD"), ""},
+		{"the third byte has no bounds of the first", "data: \xF0\x90\x80a\xF4\x8F\xBFb\n\n", data("\uFFFDa\uFFFDb"), ""},
 		{"a line end within a sequence ends the line", "data: \xE2\x82\ndata: \x82\n\n", data("\uFFFD\n\uFFFD"), ""},
 		{"a surrogate is three U+FFFD", "data: \xED\xA0\x80\n\n", data("\uFFFD\uFFFD\uFFFD"), ""},
 		{"an overlong sequence is one U+FFFD for each byte", "data: \xE0\x80\x80\xF0\x80\x80\x80\n\n", data("\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD"), ""},

@@ -3,6 +3,7 @@ package sse_test
 import (
 	"errors"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -174,27 +175,56 @@ func TestReaderHasADefaultLimit(t *testing.T) {
 func TestReaderAllocatesOnlyTheStringsOfEvents(t *testing.T) {
 	for _, tt := range []struct {
 		name, stream string
-		want         float64 // for each event
+		events       int     // in stream
+		want         float64 // for all of it
 	}{
-		{"data", "data: some text\n\n", 1},
-		{"data in lines", "data: some text\ndata: more text\r\ndata: and more\n\n", 1},
-		{"data and a name that repeats", "event: token\ndata: some text\n\n", 1},
-		{"data and an id that repeats", "id: 17\ndata: some text\n\n", 1},
-		{"data and an id that changes", "id: 17\ndata: some text\n\nid: 18\n\n", 3},
-		{"comments, unknown fields and empty blocks", strings.Repeat(": keep-alive\nx: y\nz\n\n", 10) + "data: some text\n\n", 1},
-		{"data of 200 KB", "data: " + strings.Repeat("x", 200_000) + "\n\n", 1},
+		{"data", "data: some text\n\n", 1, 1},
+		{"data in lines", "data: some text\ndata: more text\r\ndata: and more\n\n", 1, 1},
+		{"a name that repeats", "event: token\ndata: some text\n\n", 1, 1},
+		{"a name that comes and goes", "event: token\ndata: some text\n\ndata: more text\n\n", 2, 2},
+		{"an id that repeats", "id: 17\ndata: some text\n\n", 1, 1},
+		{"an id that changes", "id: 17\ndata: some text\n\nid: 18\n\n", 1, 3},
+		{"comments, unknown fields and empty blocks", strings.Repeat(": keep-alive\nx: y\nz\n\n", 10) + "data: some text\n\n", 1, 1},
+		{"data of 200 KB", "data: " + strings.Repeat("x", 200_000) + "\n\n", 1, 1},
 	} {
 		r := sse.NewReader(&endless{repeat: tt.stream}, 0)
-		next := func() {
-			if _, err := r.Next(); err != nil {
-				t.Error(err)
+		read := func() {
+			for range tt.events {
+				if _, err := r.Next(); err != nil {
+					t.Error(err)
+				}
 			}
 		}
 		for range 100 {
-			next() // buffers grow to their size
+			read() // buffers grow to their size
 		}
-		if got := testing.AllocsPerRun(500, next); got != tt.want {
-			t.Errorf("%s: %v allocations for each event, want %v", tt.name, got, tt.want)
+		if got := testing.AllocsPerRun(500, read); got != tt.want {
+			t.Errorf("%s: %v allocations, want %v", tt.name, got, tt.want)
 		}
 	}
+}
+
+func TestReaderLetsGoOfWhatABigEventNeeded(t *testing.T) {
+	const readers, size = 20, 1 << 20
+	big := strings.Repeat("x", size)
+	stream := "data: " + big + "\n\nevent: " + big + "\nid: " + big + "\n\nid\ndata: a\n\n"
+	idle := make([]*sse.Reader, readers)
+	before := heapBytes()
+	for i := range idle {
+		idle[i] = sse.NewReader(strings.NewReader(stream), size)
+		if events, err := drain(idle[i]); len(events) != 2 || err != nil {
+			t.Fatalf("%d events, %v; want 2", len(events), err)
+		}
+	}
+	if each := (heapBytes() - before) / readers; each > size/4 {
+		t.Errorf("an idle reader holds %d bytes, want at most %d", each, size/4)
+	}
+	runtime.KeepAlive(idle)
+}
+
+func heapBytes() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

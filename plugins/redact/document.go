@@ -27,9 +27,7 @@ func redactDocument(doc string) string {
 func redactToken(token string) string {
 	text := token
 	if token[0] == '"' {
-		if err := json.Unmarshal([]byte(token), &text); err != nil {
-			return `""` // cannot be: the document is valid
-		}
+		text = unquote(token)
 	}
 	masked := redactText(text)
 	if masked == text {
@@ -37,6 +35,15 @@ func redactToken(token string) string {
 	}
 	quoted, _ := json.Marshal(masked) // a string always can be
 	return string(quoted)
+}
+
+// unquote is what a string of a valid document says.
+func unquote(token string) (text string) {
+	if !strings.Contains(token, `\`) {
+		return token[1 : len(token)-1]
+	}
+	_ = json.Unmarshal([]byte(token), &text) // it is valid
+	return text
 }
 
 // tokenLen is the length of the string or number that doc begins with, else 1.

@@ -1,3 +1,5 @@
+//go:build !wasip1
+
 // Package guesttest runs a plugin's callbacks under plain go test, with a host of its own in place
 // of Millrace: it hands in a request and events, keeps what the callback sends, and answers with
 // the statuses that Millrace would.
