@@ -36,16 +36,17 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// await waits until text was printed and returns all that was.
+// await waits until text was printed and returns all that was. It gives up after two minutes of
+// silence.
 func (o *output) await(t *testing.T, text string) string {
 	t.Helper()
-	for timeout := time.After(2 * time.Minute); ; {
+	for {
 		if s := o.String(); strings.Contains(s, text) {
 			return s
 		}
 		select {
 		case <-o.changed:
-		case <-timeout:
+		case <-time.After(2 * time.Minute):
 			t.Fatalf("%q is not printed in\n%s", text, o.String())
 		}
 	}

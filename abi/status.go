@@ -27,7 +27,7 @@ var statusTexts = [...]string{
 
 // Error says what the status means.
 func (s Status) Error() string {
-	if s > 0 || -int(s) >= len(statusTexts) {
+	if s > 0 || -int64(s) >= int64(len(statusTexts)) {
 		return "unknown status"
 	}
 	return statusTexts[-s]

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"testing"
 
 	"github.com/millrace/millrace/abi"
@@ -21,6 +22,7 @@ func TestStatusHasAText(t *testing.T) {
 		abi.NotFound:    "not found",
 		abi.Unavailable: "not possible here or now",
 		-9:              "unknown status",
+		math.MinInt32:   "unknown status",
 		-1 << 30:        "unknown status",
 		1:               "unknown status",
 	} {

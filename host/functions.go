@@ -126,20 +126,3 @@ func status(err error) int64 {
 }
 
 func unavailable(context.Context, *call, args) int64 { return status(abi.Unavailable) }
-
-func valueTypes(letters string) []api.ValueType {
-	var types []api.ValueType
-	for _, c := range letters {
-		switch c {
-		case 'i':
-			types = append(types, api.ValueTypeI32)
-		case 'l':
-			types = append(types, api.ValueTypeI64)
-		}
-	}
-	return types
-}
-
-func signatureOf(f api.FunctionDefinition) signature {
-	return signature(letters(f.ParamTypes()) + ":" + letters(f.ResultTypes()))
-}

@@ -33,7 +33,7 @@ type Host struct {
 	closed    bool
 	codes     map[string]*code // by digest
 	plugins   map[*Plugin]struct{}
-	work      int           // preparations that run and instances that live
+	work      int           // preparations that run, plugins, instances: all that Close waits for
 	drained   chan struct{} // closed once closed is true and work is 0
 	instances int
 

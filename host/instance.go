@@ -140,6 +140,6 @@ func (i *instance) close() {
 			i.code.host.config.Logger.Error("close instance", "digest", i.code.info.Digest, "error", err)
 		}
 	}
-	i.code.host.leave(1)
 	i.code.drop()
+	i.code.host.leave(1)
 }

@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strings"
-	"unicode/utf8"
 )
 
 // outline is what a module's sections declare, without its code: enough to refuse most modules
@@ -22,10 +20,6 @@ type outline struct {
 	sections  []string          // names of custom sections
 	producers map[string]string // of the section "producers": field and its values' names
 }
-
-// signature is a function's type as text: a letter for each parameter, a colon, one for each result.
-// Letters are those of abi.Function; other types than i32 and i64 have letters of their own.
-type signature string
 
 type imported struct {
 	module, name string
@@ -61,10 +55,7 @@ const (
 // and hundreds of everything else.
 const maxItems = 200_000
 
-var (
-	errNotWasm   = errors.New("not a WebAssembly module")
-	errTruncated = errors.New("ends in the middle of a section")
-)
+var errNotWasm = errors.New("not a WebAssembly module")
 
 // readOutline reads the outline of wasm. Its memory is in proportion to len(wasm).
 func readOutline(wasm []byte) (*outline, error) {
@@ -76,8 +67,13 @@ func readOutline(wasm []byte) (*outline, error) {
 		return nil, fmt.Errorf("version %#x is not that of a core module, which is 1", v)
 	}
 	o := &outline{exports: map[string]exported{}, producers: map[string]string{}}
+	seen := map[byte]bool{}
 	for r := (&reader{rest: rest[4:]}); len(r.rest) > 0 && r.err == nil; {
 		id := r.byte()
+		if seen[id] {
+			return nil, fmt.Errorf("section %d is there twice", id)
+		}
+		seen[id] = id != sectionCustom
 		body := &reader{rest: r.take(r.u32())}
 		if r.err != nil {
 			return nil, r.err
@@ -194,120 +190,4 @@ func (o *outline) signatureOf(function uint32) signature {
 		return "?"
 	}
 	return o.typeAt(o.functions[function])
-}
-
-// String is the signature as abi.Function writes it, without the name.
-func (s signature) String() string {
-	params, results, _ := strings.Cut(string(s), ":")
-	text := "(" + typeNames(params) + ")"
-	if results != "" {
-		text += " -> " + typeNames(results)
-	}
-	return text
-}
-
-func typeNames(letters string) string {
-	names := make([]string, len(letters))
-	for i := range letters {
-		switch letters[i] {
-		case 'i':
-			names[i] = "i32"
-		case 'l':
-			names[i] = "i64"
-		case 'f':
-			names[i] = "f32"
-		case 'd':
-			names[i] = "f64"
-		case 'v':
-			names[i] = "v128"
-		default:
-			names[i] = "ref"
-		}
-	}
-	return strings.Join(names, ", ")
-}
-
-// reader reads a module's bytes. Its first error stays; after it every value is zero.
-type reader struct {
-	rest []byte
-	err  error
-}
-
-func (r *reader) fail(err error) {
-	if r.err == nil {
-		r.err, r.rest = err, nil
-	}
-}
-
-func (r *reader) take(n uint32) []byte {
-	if uint64(n) > uint64(len(r.rest)) {
-		r.fail(errTruncated)
-		return nil
-	}
-	b := r.rest[:n]
-	r.rest = r.rest[n:]
-	return b
-}
-
-func (r *reader) byte() byte {
-	if b := r.take(1); b != nil {
-		return b[0]
-	}
-	return 0
-}
-
-func (r *reader) u32() uint32 {
-	v, n := binary.Uvarint(r.rest)
-	if n <= 0 || n > 5 || v > 1<<32-1 {
-		r.fail(errTruncated)
-		return 0
-	}
-	r.rest = r.rest[n:]
-	return uint32(v)
-}
-
-func (r *reader) name() string {
-	b := r.take(r.u32())
-	if !utf8.Valid(b) {
-		r.fail(errors.New("a name is not UTF-8"))
-		return ""
-	}
-	return string(b)
-}
-
-// least reads the limits of a table or memory and returns the lower one.
-func (r *reader) least() uint32 {
-	flag := r.byte()
-	if flag > 1 {
-		r.fail(errors.New("shared and 64-bit memories and tables are not supported"))
-	}
-	least := r.u32()
-	if flag == 1 {
-		r.u32()
-	}
-	return least
-}
-
-func (r *reader) valueTypes() string { return letters(r.take(r.u32())) }
-
-// letters are the letters of a signature for value types as the binary format has them.
-func letters(types []byte) string {
-	text := bytes.Clone(types)
-	for i, t := range types {
-		switch t {
-		case 0x7f:
-			text[i] = 'i'
-		case 0x7e:
-			text[i] = 'l'
-		case 0x7d:
-			text[i] = 'f'
-		case 0x7c:
-			text[i] = 'd'
-		case 0x7b:
-			text[i] = 'v'
-		default:
-			text[i] = 'r'
-		}
-	}
-	return string(text)
 }

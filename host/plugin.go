@@ -39,6 +39,7 @@ func (h *Host) newPlugin(c *code) (*Plugin, error) {
 	closed := h.closed
 	if !closed {
 		h.plugins[p] = struct{}{}
+		h.work++
 	}
 	h.mu.Unlock()
 	if closed {
@@ -70,10 +71,11 @@ func (p *Plugin) Release() {
 	for _, i := range idle {
 		i.close()
 	}
+	p.code.drop()
 	p.host.mu.Lock()
 	delete(p.host.plugins, p)
 	p.host.mu.Unlock()
-	p.code.drop()
+	p.host.leave(0)
 }
 
 // offers returns ErrNoCallback unless the module exports the callback.

@@ -46,6 +46,7 @@ func TestRefused(t *testing.T) {
 		{"a section with more items than any module has", "section 3 has 268435455 items", []byte("\x00asm\x01\x00\x00\x00\x03\x04\xff\xff\xff\x7f")},
 		{"a section with too few bytes for its items", "in the middle of a section", []byte("\x00asm\x01\x00\x00\x00\x03\x02\x7f\x00")},
 		{"a section with too many bytes for its items", "section 3 is longer", []byte("\x00asm\x01\x00\x00\x00\x03\x02\x00\x00")},
+		{"a section twice", "section 3 is there twice", []byte("\x00asm\x01\x00\x00\x00\x03\x01\x00\x03\x01\x00")},
 		{"too many bytes", "module has 4096 bytes, the limit is 4000", make([]byte, 4096)},
 
 		{"an unknown function", `"millrace_v1"."fork": there is no such function`, importing(abi.Module, "fork", ":i")},

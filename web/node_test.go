@@ -29,7 +29,7 @@ const adminToken = "the-operators-token-of-these-tests"
 
 // node is a whole server on a loopback port, with its real broker and host.
 type node struct {
-	t      *testing.T
+	t      testing.TB
 	url    string
 	broker *broker.Broker
 	host   *host.Host
@@ -37,7 +37,7 @@ type node struct {
 	stop   func() // drains and waits; may be called twice
 }
 
-func startNode(t *testing.T, c web.Config) *node {
+func startNode(t testing.TB, c web.Config) *node {
 	t.Helper()
 	n := &node{t: t}
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -86,7 +86,7 @@ func startNode(t *testing.T, c web.Config) *node {
 	return n
 }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -182,7 +182,7 @@ func newReader(r io.Reader) *sse.Reader { return sse.NewReader(r, 4<<20) }
 
 // viewer is an open stream.
 type viewer struct {
-	t      *testing.T
+	t      testing.TB
 	resp   *http.Response
 	reader *sse.Reader
 	raw    *bytes.Buffer // all that was read so far
@@ -258,14 +258,14 @@ func TestMain(m *testing.M) {
 }
 
 // cacheDir keeps compiled plugins between the tests of one run.
-func cacheDir(t *testing.T) string {
+func cacheDir(t testing.TB) string {
 	dir := filepath.Join(tempDir, "cache")
 	check(t, os.MkdirAll(dir, 0o700))
 	return dir
 }
 
 // guestModule builds testdata/name.
-func guestModule(t *testing.T, name string) []byte {
+func guestModule(t testing.TB, name string) []byte {
 	t.Helper()
 	buildMu.Lock()
 	defer buildMu.Unlock()

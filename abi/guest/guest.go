@@ -39,7 +39,7 @@ import (
 // The streams of a plugin share nothing: each has an instance of its own.
 func OnStream(f func(e *Emitter) error) int32 {
 	// Once instances start from a snapshot they share the state of math/rand and the seeds of maps
-	// that it was taken with. Here and in OnEvent is where the SDK makes them differ again.
+	// that it was taken with. Here and in OnEvent is the place to make them differ again.
 	return result(f(&Emitter{}))
 }
 

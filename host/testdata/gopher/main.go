@@ -28,6 +28,9 @@ func receive(handle int32, buf unsafe.Pointer, size uint32, timeout int64) int32
 //go:wasmimport millrace_v1 body
 func body(buf unsafe.Pointer, size uint32) int32
 
+//go:wasmimport millrace_v1 publish
+func publish(subject, data, event, id string) int32
+
 //go:wasmimport millrace_v1 now
 func now() int64
 
@@ -79,8 +82,7 @@ func onStream() int32 {
 		send("sleeps", "", "")
 		for {
 			time.Sleep(time.Hour)
-			runs++
-			fmt.Println(runs)
+			publish("slept", "", "", "")
 		}
 	case "sleep":
 		send("sleeps", "", "")

@@ -1,0 +1,155 @@
+package program
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// maxAnswer bounds what is read of one answer, in bytes.
+const maxAnswer = 16 << 20
+
+// Answer is an HTTP response that was read to its end.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// StatusError is the error for an answer of another status than the call is for.
+type StatusError struct {
+	Answer
+	Call string
+}
+
+func (e *StatusError) Error() string { return fmt.Sprintf("%s: %d: %s", e.Call, e.Status, e.Body) }
+
+// Call sends one request as the operator. A body that is bytes is sent as it is, any other but nil
+// as JSON. Headers are pairs of name and value; one given here goes before one that Call would set.
+func (s *Server) Call(ctx context.Context, method, path string, body any, headers ...string) (Answer, error) {
+	req, err := s.request(ctx, method, path, body, headers)
+	if err != nil {
+		return Answer{}, err
+	}
+	resp, err := s.Client.Do(req)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	return Answer{resp.StatusCode, resp.Header, b}, err
+}
+
+func (s *Server) request(ctx context.Context, method, path string, body any, headers []string) (*http.Request, error) {
+	content, isBytes := body.([]byte)
+	if body != nil && !isBytes {
+		var err error
+		if content, err = json.Marshal(body); err != nil {
+			return nil, err
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, method, s.URL+path, bytes.NewReader(content))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+s.Token)
+	if bytes.HasPrefix(content, []byte("\x00asm")) {
+		req.Header.Set("Content-Type", "application/wasm")
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	return req, nil
+}
+
+// Must sends one request as the operator and returns the answer's body. Any status but a 2xx ends
+// the test.
+func (s *Server) Must(method, path string, body any) []byte {
+	s.t.Helper()
+	a, err := s.Call(s.t.Context(), method, path, body)
+	if err == nil && a.Status/100 != 2 {
+		err = &StatusError{a, method + " " + path}
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return a.Body
+}
+
+// Put is Must with PUT.
+func (s *Server) Put(path string, body any) []byte {
+	s.t.Helper()
+	return s.Must(http.MethodPut, path, body)
+}
+
+// Event is an event to publish.
+type Event struct {
+	Subject string `json:"subject"`
+	Data    string `json:"data"`
+	Name    string `json:"event,omitempty"`
+	Key     string `json:"key,omitempty"`
+}
+
+// Publish publishes one event and returns its id. The error of an answer that is no 201 is a
+// *StatusError.
+func (s *Server) Publish(ctx context.Context, tenant string, e Event) (id string, err error) {
+	path := "/v1/tenants/" + tenant + "/events/" + url.PathEscape(e.Subject) + "?event=" + url.QueryEscape(e.Name)
+	var headers []string
+	if e.Key != "" {
+		headers = []string{"Idempotency-Key", e.Key}
+	}
+	var out struct{ ID string }
+	err = s.publish(ctx, path, []byte(e.Data), headers, &out)
+	return out.ID, err
+}
+
+// PublishBatch publishes events, all or none, and returns their ids in order. Errors are Publish's.
+func (s *Server) PublishBatch(ctx context.Context, tenant string, es []Event) (ids []string, err error) {
+	var body bytes.Buffer
+	lines := json.NewEncoder(&body)
+	for _, e := range es {
+		if err := lines.Encode(e); err != nil {
+			return nil, err
+		}
+	}
+	var out struct{ IDs []string }
+	err = s.publish(ctx, "/v1/tenants/"+tenant+"/events", body.Bytes(), nil, &out)
+	if err == nil && len(out.IDs) != len(es) {
+		err = fmt.Errorf("%d ids for %d events", len(out.IDs), len(es))
+	}
+	return out.IDs, err
+}
+
+func (s *Server) publish(ctx context.Context, path string, body []byte, headers []string, out any) error {
+	a, err := s.Call(ctx, http.MethodPost, path, body, headers...)
+	if err != nil {
+		return err
+	}
+	if a.Status != http.StatusCreated {
+		return &StatusError{a, "publish"}
+	}
+	return json.Unmarshal(a.Body, out)
+}
+
+// UntilStored repeats publish until it is acknowledged, as a publisher does that has put keys on its
+// events: past lost connections, and past answers that ask to come again. Any other error ends it.
+func UntilStored[ID any](ctx context.Context, publish func(context.Context) (ID, error)) (ID, error) {
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for {
+		id, err := publish(ctx)
+		if refused, ok := err.(*StatusError); err == nil || ok && refused.Status != http.StatusServiceUnavailable {
+			return id, err
+		}
+		select {
+		case <-ctx.Done():
+			return id, err
+		case <-again.C:
+		}
+	}
+}
