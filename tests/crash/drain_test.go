@@ -1,0 +1,97 @@
+package crash
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"testing"
+
+	"github.com/millrace/millrace/tests/program"
+)
+
+// TestTermEndsViewersInGoodOrder: each viewer gets what was published, a time after which to come
+// back, and an orderly end; the exit status is 0 and nothing is lost.
+func TestTermEndsViewersInGoodOrder(t *testing.T) {
+	const viewers = 20
+	s := program.Start(t, "--drain", "1s")
+	s.Put("/v1/tenants/acme", nil)
+	s.Put("/v1/tenants/acme/plugins/redact", program.Plugin(t, "redact"))
+	for name, route := range map[string]map[string]any{"tail": {}, "redacted": {"plugin": "redact"}} {
+		route["path"], route["access"], route["subjects"] = "/"+name, "public", []string{"news.>"}
+		s.Put("/v1/tenants/acme/routes/"+name, route)
+	}
+	var open []*program.Stream
+	for i := range viewers {
+		open = append(open, s.Open([]string{"/t/acme/tail", "/t/acme/redacted"}[i%2]))
+	}
+	if _, err := s.Publish(t.Context(), "acme", program.Event{Subject: "news.today", Data: "hello"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range open {
+		if e := v.Next(); e.Data != "hello" {
+			t.Errorf("event %q, want hello", e.Data)
+		}
+	}
+	s.Terminate()
+	ends := make(chan error, viewers)
+	for _, v := range open {
+		go func() { ends <- endsWell(v) }()
+	}
+	for range open {
+		if err := <-ends; err != nil {
+			t.Error(err)
+		}
+	}
+	if status := s.Wait(); status != 0 {
+		t.Errorf("the exit status is %d, want 0", status)
+	}
+	s.Restart()
+	if e := s.Open("/t/acme/tail?last_event_id=earliest").Next(); e.Data != "hello" {
+		t.Errorf("event %q after the restart, want hello", e.Data)
+	}
+}
+
+func endsWell(v *program.Stream) error {
+	if err := v.Ended(); err != nil {
+		return err
+	}
+	if wait, ok := v.Retry(); !ok || wait <= 0 {
+		return fmt.Errorf("a viewer is not told when to come back: %s, %v", wait, ok)
+	}
+	return nil
+}
+
+// TestADrainingServerSendsNewcomersElsewhere: while viewers are being ended, new requests are
+// answered, and the answer is to come again later.
+func TestADrainingServerSendsNewcomersElsewhere(t *testing.T) {
+	s := program.Start(t, "--drain", "3s")
+	s.Put("/v1/tenants/acme", nil)
+	s.Put("/v1/tenants/acme/routes/tail", map[string]any{"path": "/tail", "access": "public", "subjects": []string{"news.>"}})
+	var open []*program.Stream
+	for range 20 { // they end one by one, over the time to drain
+		open = append(open, s.Open("/t/acme/tail"))
+	}
+	s.Terminate()
+	if err := open[0].Ended(); err != nil { // so it drains
+		t.Error(err)
+	}
+	for _, path := range []string{"/readyz", "/t/acme/tail", "/v1/tenants/acme/events?subject=news"} {
+		a, err := s.Call(t.Context(), http.MethodGet, path, nil)
+		if err != nil {
+			t.Errorf("GET %s while draining: %v, want a 503", path, err)
+			continue
+		}
+		after, _ := strconv.Atoi(a.Header.Get("Retry-After"))
+		if a.Status != http.StatusServiceUnavailable || after <= 0 {
+			t.Errorf("GET %s while draining is a %d with Retry-After %q, want a 503 with one", path, a.Status, a.Header.Get("Retry-After"))
+		}
+	}
+	for _, v := range open[1:] {
+		if err := v.Ended(); err != nil {
+			t.Error(err)
+		}
+	}
+	if status := s.Wait(); status != 0 {
+		t.Errorf("the exit status is %d, want 0", status)
+	}
+}
