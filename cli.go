@@ -44,8 +44,8 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// run does what args ask for and returns the exit status. A ctx that ends is how a command that
-// goes on by itself is told to stop: that is no failure.
+// run does what args ask for and returns the exit status. The end of ctx is how serve, demo and tail
+// are told to stop, which is no failure; it is one for a command that was not done.
 func run(ctx context.Context, args []string, c *console) int {
 	helped := false
 	parser, err := kong.New(&cli{},
@@ -70,7 +70,11 @@ func run(ctx context.Context, args []string, c *console) int {
 		c.notef("See millrace --help.\n")
 		return status
 	}
-	if err := command.Run(); err != nil && !errors.Is(err, context.Canceled) {
+	err = command.Run()
+	switch {
+	case errors.Is(err, context.Canceled):
+		return c.fail(errors.New("interrupted"), exitFailed)
+	case err != nil:
 		return c.fail(err, exitFailed)
 	}
 	return exitOK

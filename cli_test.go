@@ -68,12 +68,21 @@ func TestFlagsComeFromTheEnvironmentToo(t *testing.T) {
 	}
 }
 
-func TestAStopThatWasAskedForIsNoFailure(t *testing.T) {
+func TestAnInterruptEndsWhatGoesOnAndFailsWhatWasNotDone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	var out, err bytes.Buffer
-	args := []string{"tail", "--tenant", "t", "a", "--server", "http://127.0.0.1:1"}
-	if status := run(ctx, args, &console{nil, &out, &err}); status != exitOK || err.Len() > 0 {
-		t.Errorf("status %d, want 0 and silence\n%s", status, err.String())
+	for _, tt := range []struct {
+		args   []string
+		status int
+		says   string
+	}{
+		{[]string{"tail", "a"}, exitOK, ""},
+		{[]string{"publish", "a", "b"}, exitFailed, "millrace: interrupted\n"},
+	} {
+		var out, err bytes.Buffer
+		args := append(tt.args, "--tenant", "t", "--server", "http://127.0.0.1:1")
+		if status := run(ctx, args, &console{nil, &out, &err}); status != tt.status || err.String() != tt.says {
+			t.Errorf("%s: status %d and %q, want %d and %q", tt.args[0], status, err.String(), tt.status, tt.says)
+		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 
 // serverConfig says how a server runs. Every field is needed but Fsync and Node.
 type serverConfig struct {
-	Data       string // folder; made if it is not there, and locked while the server runs
+	Data       string // folder, which nobody else uses while the server runs
 	Cache      string // folder of compiled plugins
 	Node       string
 	Fsync      bool
@@ -34,7 +34,7 @@ type server struct {
 	web    *web.Server
 }
 
-// newServer makes a server. Until run is called, which closes it, the caller has to close host.
+// newServer makes a server. Whoever has one runs it, which is what closes it.
 func newServer(ctx context.Context, c serverConfig) (*server, error) {
 	var s server
 	var err error
@@ -56,7 +56,7 @@ func newServer(ctx context.Context, c serverConfig) (*server, error) {
 		Logger: c.Logger, Drain: c.Drain, Version: v,
 	})
 	if err != nil {
-		return nil, errors.Join(unlessCanceled(err), s.host.Close(ctx))
+		return nil, errors.Join(err, s.host.Close(ctx))
 	}
 	return &s, nil
 }

@@ -82,3 +82,13 @@ func (b *Broker) MarkDeleting(ctx context.Context, tb testing.TB, tenant string)
 		tb.Fatal(err)
 	}
 }
+
+// StoreBytes stores a plugin's bytes without a record, as a process does that ends in between.
+func (b *Broker) StoreBytes(ctx context.Context, tb testing.TB, wasm []byte) (digest string) {
+	tb.Helper()
+	digest = digestOf(wasm)
+	if err := b.store.put(ctx, digest, wasm); err != nil {
+		tb.Fatal(err)
+	}
+	return digest
+}

@@ -38,7 +38,11 @@ type history struct {
 }
 
 // extent is how far a history reaches: First is Last+1 when it is empty.
-type extent struct{ First, Last uint64 }
+type extent struct {
+	First, Last uint64
+	Events      uint64
+	Bytes       uint64 // of all events
+}
 
 // history returns the tenant's history, which it makes if there is none. It runs once per link, and
 // again after forget.
@@ -153,6 +157,8 @@ func (h *history) extent(ctx context.Context) (extent, error) {
 		State struct {
 			First uint64 `json:"first_seq"`
 			Last  uint64 `json:"last_seq"`
+			Msgs  uint64 `json:"messages"`
+			Bytes uint64 `json:"bytes"`
 		} `json:"state"`
 	}
 	if err := json.Unmarshal(m.Data, &answer); err != nil {
@@ -161,7 +167,8 @@ func (h *history) extent(ctx context.Context) (extent, error) {
 	switch {
 	case answer.Error == nil && answer.Config.Metadata[epochKey] == h.epoch:
 		// A stream that never held anything says 0 for its first.
-		return extent{First: max(answer.State.First, 1), Last: answer.State.Last}, nil
+		state := answer.State
+		return extent{First: max(state.First, 1), Last: state.Last, Events: state.Msgs, Bytes: state.Bytes}, nil
 	case answer.Error == nil, answer.Error.ErrorCode == codeStreamNotFound:
 		return extent{}, ErrGone
 	}

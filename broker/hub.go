@@ -30,6 +30,7 @@ type hub struct {
 	ctx     context.Context // ends with the hub; its cause is why
 	cancel  context.CancelCauseFunc
 	passed  atomic.Uint64 // everything up to it was handed on
+	begun   uint64        // what comes after it was stored while the hub was there
 
 	next uint64 // the goroutine's own: the sequence that has to come
 
@@ -46,13 +47,14 @@ type hub struct {
 	asked   time.Time // when the question for extent was sent
 }
 
-// attach returns the tenant's hub with one subscription more, and makes it if there is none.
-func (l *link) attach(ctx context.Context) (*hub, error) {
+// attach returns the tenant's hub with one subscription more, and makes it if there is none. A
+// subscription that continues after a position tells it.
+func (l *link) attach(ctx context.Context, after Position) (*hub, error) {
 	ctx, stop := l.within(ctx)
 	defer stop()
-	h, err := l.attachOnce(ctx)
+	h, err := l.attachOnce(ctx, after)
 	if errors.Is(err, ErrGone) { // the history was removed since this node last looked
-		h, err = l.attachOnce(ctx)
+		h, err = l.attachOnce(ctx, after)
 	}
 	if err != nil {
 		return nil, l.failed("attach to hub", err)
@@ -60,7 +62,7 @@ func (l *link) attach(ctx context.Context) (*hub, error) {
 	return h, nil
 }
 
-func (l *link) attachOnce(ctx context.Context) (*hub, error) {
+func (l *link) attachOnce(ctx context.Context, after Position) (*hub, error) {
 	ev, err := l.history(ctx)
 	if err != nil {
 		return nil, err
@@ -70,7 +72,7 @@ func (l *link) attachOnce(ctx context.Context) (*hub, error) {
 	if h := l.hub; h != nil && h.join() {
 		return h, nil
 	}
-	h, err := newHub(ctx, l, ev)
+	h, err := newHub(ctx, l, ev, after)
 	if errors.Is(err, ErrGone) {
 		l.ev = nil
 	}
@@ -87,7 +89,7 @@ func (l *link) attachOnce(ctx context.Context) (*hub, error) {
 }
 
 // newHub listens first and then asks how far the history reaches, so that nothing falls between.
-func newHub(ctx context.Context, l *link, ev *history) (*hub, error) {
+func newHub(ctx context.Context, l *link, ev *history, after Position) (*hub, error) {
 	live, err := l.nc.SubscribeSync(livePrefix + ">")
 	if err != nil {
 		return nil, err
@@ -107,11 +109,23 @@ func newHub(ctx context.Context, l *link, ev *history) (*hub, error) {
 		return nil, err
 	}
 	h.ctx, h.cancel = context.WithCancelCause(l.ctx)
-	h.next = h.extent.Last + 1
-	h.passed.Store(h.extent.Last)
+	h.begun = h.extent.Last
 	h.ring.limit = l.broker.config.RingBytes
-	h.ring.reset(h.extent.Last)
+	h.pass(h.begun - h.warm(after))
+	h.ring.reset(h.next - 1)
 	return h, nil
+}
+
+// warm is how many of the newest events the hub begins with. After a restart all viewers come back
+// at once with similar positions: what the first of them missed is read once, and the others find
+// it in memory. It is no more than a gap may be, and than fits into the ring.
+func (h *hub) warm(after Position) uint64 {
+	x := h.extent
+	if after.Epoch != h.history.epoch || after.Seq >= x.Last || x.Events == 0 {
+		return 0
+	}
+	room := uint64(h.ring.limit) / (x.Bytes/x.Events + eventOverhead)
+	return min(2*(x.Last-after.Seq), maxFill, room, x.Last+1-x.First)
 }
 
 // join counts one subscription more, unless the hub has ended.
@@ -169,6 +183,7 @@ func (h *hub) run() {
 	quiet := tick
 	due := time.Now().Add(quiet)
 	connected := h.link.nc.Stats().Reconnects
+	h.fill(h.begun + 1)
 	for h.ctx.Err() == nil && !h.endIdle() {
 		m, err := h.live.NextMsg(tick)
 		switch now := h.link.nc.Stats().Reconnects; {
@@ -263,7 +278,7 @@ func (h *hub) check() bool {
 
 // fill hands on what history has before seq. It ends early only with the hub.
 func (h *hub) fill(seq uint64) {
-	if seq-h.next > maxFill {
+	if seq > h.next+maxFill {
 		h.skip(seq)
 		return
 	}
@@ -295,8 +310,11 @@ func (h *hub) fillSome(seq uint64) error {
 		if h.next == seq {
 			return nil
 		}
-		h.hand(h.history.event(m, false))
-		h.link.broker.counts.filled.Add(1)
+		e := h.history.event(m, sequence(m) <= h.begun)
+		h.hand(e)
+		if !e.Replayed {
+			h.link.broker.counts.filled.Add(1)
+		}
 	}
 	if whole && h.next < seq {
 		_, err = h.hole(seq)

@@ -181,6 +181,25 @@ func (b *Broker) dropUnused(ctx context.Context, versions []PluginVersion) error
 	return nil
 }
 
+// dropOrphans deletes bytes that a process left behind which ended between storing or deleting a
+// record and its bytes.
+func (b *Broker) dropOrphans(ctx context.Context) error {
+	if err := b.store.take(ctx); err != nil {
+		return err
+	}
+	defer b.store.give()
+	digests, err := b.store.digests(ctx)
+	if err != nil {
+		return err
+	}
+	for _, digest := range digests {
+		if err := b.dropUnused(ctx, []PluginVersion{{Digest: digest}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // hasDigest tells whether a record of any tenant has digest.
 func (r *registry) hasDigest(digest string) bool {
 	r.mu.RLock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/millrace/millrace/broker"
 )
@@ -106,5 +107,30 @@ func TestOldVersionsGo(t *testing.T) {
 	}
 	if _, err := b.PluginBytes(ctx, second.Digest); !errors.Is(err, broker.ErrNotFound) {
 		t.Errorf("a version that none names: %v", err)
+	}
+}
+
+func TestOrphanedBytesGo(t *testing.T) {
+	dir := t.TempDir()
+	b, stop := start(t, broker.Config{Dir: dir})
+	tenant(t, b, "acme", broker.Spec{})
+	kept := upload(t, b, "acme", "p", "kept")
+	orphan := b.StoreBytes(within(t), t, []byte("orphan"))
+	if _, err := b.PluginBytes(within(t), orphan); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	b, _ = start(t, broker.Config{Dir: dir})
+	for ctx := within(t); ; time.Sleep(time.Millisecond) {
+		_, err := b.PluginBytes(ctx, orphan)
+		if errors.Is(err, broker.ErrNotFound) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := b.PluginBytes(within(t), kept.Digest); err != nil {
+		t.Error(err)
 	}
 }

@@ -40,10 +40,8 @@ type RouteSpec struct {
 	Timeout           int64       `json:"timeout,omitempty" minimum:"0" doc:"Milliseconds after which the stream and its callback are stopped; 0 is none"`
 	Cors              Origins     `json:"cors,omitempty"`
 	Scope             string      `json:"scope,omitempty" enum:"shared,viewer" doc:"Of an event callback; default shared"`
-	Access            Access      `json:"access,omitzero"`
+	Access            Access      `json:"access" required:"false"`
 	OnError           string      `json:"onError,omitempty" enum:"close,drop,pass" doc:"Default close"`
-	Linger            *int64      `json:"linger,omitempty" minimum:"0" doc:"Milliseconds that a run goes on without a viewer; default 30000"`
-	OnDeploy          string      `json:"onDeploy,omitempty" enum:"keep,switch" doc:"Default keep"`
 	Limits            RouteLimits `json:"limits,omitzero"`
 }
 

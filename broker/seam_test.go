@@ -137,6 +137,36 @@ func TestRingOverflow(t *testing.T) {
 	}
 }
 
+// TestWarmHub has many come back after a restart: what they missed is read from disk once.
+func TestWarmHub(t *testing.T) {
+	dir := t.TempDir()
+	b, stop := start(t, broker.Config{Dir: dir})
+	tenant(t, b, "acme", broker.Spec{})
+	first, last := fill(t, b, "acme", 3000, 3, 100)
+	stop()
+	b, _ = start(t, broker.Config{Dir: dir})
+	first.Seq = 2000
+	for range 50 {
+		s := subscribe(t, b, "acme", broker.From{After: first.String()}, "a.*")
+		events := readTo(t, s, last)
+		if len(events) != 1000 || events[0].Seq != 2001 || !events[0].Replayed {
+			t.Fatalf("%d events from %+v", len(events), events[0])
+		}
+	}
+	live := subscribe(t, b, "acme", broker.From{}, ">")
+	old := subscribe(t, b, "acme", broker.From{Earliest: true}, ">")
+	publish(t, b, "acme", "a.0", "new")
+	if e := take(t, live, 1)[0]; e.Data != "new" || e.Replayed {
+		t.Errorf("live is %+v", e)
+	}
+	if n := b.Stats().Reads; n > 8 {
+		t.Errorf("history was read %d times", n)
+	}
+	if n := len(readTo(t, old, last)); n < 3000 {
+		t.Errorf("%d events from the earliest on", n)
+	}
+}
+
 // TestHubJumps loses more live events than are worth filling: the subscriptions read them themselves.
 func TestHubJumps(t *testing.T) {
 	b, _ := start(t, broker.Config{})

@@ -20,9 +20,11 @@ func (s *Subscription) begin(ctx context.Context, from From) error {
 	case !from.Since.IsZero():
 		return s.beginSince(ctx, from.Since)
 	}
-	s.beginAt(s.hub.passed.Load())
+	s.beginLive()
 	return nil
 }
+
+func (s *Subscription) beginLive() { s.beginAt(max(s.hub.passed.Load(), s.hub.begun)) }
 
 func (s *Subscription) beginAt(seq uint64) {
 	s.cursor = seq
@@ -71,7 +73,7 @@ func (s *Subscription) beginOldest(x extent) {
 
 func (s *Subscription) reset() {
 	s.start.Reset = true
-	s.beginAt(s.hub.passed.Load())
+	s.beginLive()
 }
 
 // beginSince looks for the first event at or after t. If there is none it begins at the end that was

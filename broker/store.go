@@ -89,3 +89,19 @@ func (s *store) remove(ctx context.Context, digest string) error {
 	}
 	return nil
 }
+
+// digests lists what is stored.
+func (s *store) digests(ctx context.Context) ([]string, error) {
+	infos, err := s.objects.List(ctx)
+	if errors.Is(err, jetstream.ErrNoObjectsFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list bytes: %w", err)
+	}
+	digests := make([]string, len(infos))
+	for i, info := range infos {
+		digests[i] = info.Name
+	}
+	return digests, nil
+}

@@ -58,7 +58,8 @@ func (b *Broker) Subscribe(ctx context.Context, tenant string, subjects []string
 		return nil, err
 	}
 	s := &Subscription{link: l, closed: make(chan struct{})}
-	if s.hub, err = l.attach(ctx); err != nil {
+	after, _ := ParsePosition(from.After)
+	if s.hub, err = l.attach(ctx, after); err != nil {
 		l.release()
 		return nil, err
 	}

@@ -269,7 +269,7 @@ func (b *Broker) removeRecords(ctx context.Context, v *View) error {
 	return nil
 }
 
-// finishDeletions ends what an earlier process began.
+// finishDeletions ends what an earlier process began, and did not come to the end of.
 func (b *Broker) finishDeletions() {
 	b.registry.mu.RLock()
 	var names []string
@@ -283,6 +283,9 @@ func (b *Broker) finishDeletions() {
 		if err := b.finishDeletion(b.ctx, name); err != nil && b.ctx.Err() == nil {
 			b.config.Logger.Error("tenant is not yet deleted", "tenant", name, "error", err)
 		}
+	}
+	if err := b.dropOrphans(b.ctx); err != nil && b.ctx.Err() == nil {
+		b.config.Logger.Warn("unused plugin bytes are still there", "error", err)
 	}
 }
 

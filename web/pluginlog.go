@@ -3,6 +3,8 @@ package web
 import (
 	"encoding/json"
 	"log/slog"
+	"maps"
+	"strings"
 	"sync"
 	"time"
 )
@@ -35,6 +37,13 @@ func (ls *pluginLogs) forget(tenant, plugin string) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	delete(ls.byKey, tenant+"/"+plugin)
+}
+
+// forgetTenant lets go of all logs of a tenant.
+func (ls *pluginLogs) forgetTenant(tenant string) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	maps.DeleteFunc(ls.byKey, func(key string, _ *pluginLog) bool { return strings.HasPrefix(key, tenant+"/") })
 }
 
 // Bounds of one plugin's log.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -41,11 +42,17 @@ func newRequest(c echo.Context, r *route, path string) (*abi.Request, error) {
 	return req, nil
 }
 
+// bodyTimeout is for a request's body to arrive.
+const bodyTimeout = time.Minute
+
 // readBody reads a request's body up to limit bytes, 0 being the default. Past it is a 413.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	if limit <= 0 {
 		limit = abi.MaxBodyBytes
 	}
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Now().Add(bodyTimeout))
+	defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	var tooBig *http.MaxBytesError
 	if errors.As(err, &tooBig) {

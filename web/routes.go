@@ -218,11 +218,8 @@ func callbackRoute(view *broker.View, name string, v broker.PluginVersion) broke
 	return spec
 }
 
-// Defaults of a route, in milliseconds.
-const (
-	defaultKeepAlive = 15_000
-	defaultLinger    = 30_000
-)
+// defaultKeepAlive is in milliseconds.
+const defaultKeepAlive = 15_000
 
 var (
 	pathSegment = regexp.MustCompile(`^[A-Za-z0-9._~-]+$`)
@@ -319,14 +316,10 @@ func fillDefaults(spec *broker.RouteSpec) {
 		spec.KeepAliveInterval = new(int64)
 		*spec.KeepAliveInterval = defaultKeepAlive
 	}
-	if spec.Linger == nil {
-		spec.Linger = new(int64)
-		*spec.Linger = defaultLinger
-	}
 	for _, f := range []struct {
 		v   *string
 		def string
-	}{{&spec.Scope, "shared"}, {&spec.OnError, "close"}, {&spec.OnDeploy, "keep"}} {
+	}{{&spec.Scope, "shared"}, {&spec.OnError, "close"}} {
 		if *f.v == "" {
 			*f.v = f.def
 		}

@@ -36,7 +36,12 @@ func (s *Server) serveTenant(c echo.Context, tenant, path string) error {
 		return err
 	}
 	allowOrigin(c.Response().Header(), r.spec.Cors, c.Request())
-	v, err := s.newViewer(rc, st.view, r, path)
+	// The site may still be on its way to a token that was made a moment ago.
+	view, err := s.broker.View(c.Request().Context(), tenant)
+	if err != nil {
+		return err
+	}
+	v, err := s.newViewer(rc, view, r, path)
 	if err != nil {
 		return err
 	}

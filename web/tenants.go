@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"net/http"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -79,8 +80,9 @@ func (s *Server) putTenant(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	uid := v.Tenant.UID
-	if err := s.settle(ctx, in.Tenant, func(st *site) bool { return st != nil && st.view.Tenant.UID == uid }); err != nil {
+	if err := s.settle(ctx, in.Tenant, func(st *site) bool {
+		return st != nil && reflect.DeepEqual(st.view.Tenant, v.Tenant)
+	}); err != nil {
 		return nil, err
 	}
 	return &tenantOut{created(isNew), v.Tenant}, nil

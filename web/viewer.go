@@ -10,6 +10,7 @@ import (
 	"github.com/millrace/millrace/abi"
 	"github.com/millrace/millrace/abi/sse"
 	"github.com/millrace/millrace/broker"
+	"github.com/millrace/millrace/host"
 )
 
 // viewer is one open SSE connection. One goroutine produces frames into its outbox; the handler's
@@ -69,6 +70,9 @@ func (v *viewer) serve() error {
 	}
 	s.streams.add(o)
 	defer s.streams.remove(o)
+	if err := v.recheck(o); err != nil {
+		return err
+	}
 
 	p := v.producer()
 	if err := p.open(v); err != nil {
@@ -79,6 +83,19 @@ func (v *viewer) serve() error {
 		v.finish(p.run(v))
 	})
 	v.write(first)
+	return nil
+}
+
+// recheck closes the gap between the access check and the stream's entry among the open ones, from
+// where on a change of the tenant ends it.
+func (v *viewer) recheck(o *openStream) error {
+	view, err := v.server.broker.View(v.ctx, o.tenant)
+	if err != nil {
+		return err
+	}
+	if _, ok := view.Tokens[o.tokenID]; o.tokenID != "" && !ok {
+		return fail(http.StatusUnauthorized, "The token has ended.")
+	}
 	return nil
 }
 
@@ -123,8 +140,10 @@ func (v *viewer) producer() producer {
 // refused is the status for a stream that could not be opened.
 func (v *viewer) refused(err error) error {
 	switch cause := context.Cause(v.ctx); {
-	case cause == nil:
-		return err
+	case cause == nil && errors.Is(err, errEnded):
+		return fail(http.StatusServiceUnavailable, "The route is just being changed.").later(1)
+	case cause == nil && callbackFailed(err) && !errors.Is(err, host.ErrBusy):
+		return fail(http.StatusBadGateway, "The callback did not start; its plugin's log says more.")
 	case errors.Is(cause, endDrain):
 		return fail(http.StatusServiceUnavailable, "The node is draining.").later(1)
 	case errors.Is(cause, endExpired):

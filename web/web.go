@@ -114,7 +114,7 @@ func New(c Config) (*Server, error) {
 		config: c, log: c.Logger, broker: c.Broker,
 		streams: newStreams(), logs: newPluginLogs(),
 	}
-	s.sites = newSites(c.Broker, c.Host, c.Logger, s.streams.recheck)
+	s.sites = newSites(c.Broker, c.Host, c.Logger, s.swapped)
 	s.channels = newChannels(s)
 	s.echo = s.newEcho()
 	return s, nil
@@ -123,6 +123,15 @@ func New(c Config) (*Server, error) {
 // Changed tells that what the registry knows of a tenant changed. It is meant for
 // broker.Config.Changed and returns at once.
 func (s *Server) Changed(tenant string) { s.sites.changed(tenant) }
+
+// swapped follows a change of a tenant's site: streams whose token or tenant is gone end. view is
+// nil for a tenant that is gone.
+func (s *Server) swapped(tenant string, view *broker.View) {
+	s.streams.recheck(tenant, view)
+	if view == nil {
+		s.logs.forgetTenant(tenant)
+	}
+}
 
 // Run serves on l until ctx ends, and then drains: readiness off, no new streams, the open ones
 // ended over Config.Drain. It closes l and returns when the last has ended.
@@ -168,15 +177,21 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 
 // ServeHTTP answers one request, whichever of the tenants' hosts or the server's own it is for.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// The deadline of a stream that was on this connection before would still hold.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout))
 	if tenant := s.sites.byHost(r.Host); tenant != "" {
 		c := s.echo.NewContext(r, w)
-		if err := s.serveTenant(c, tenant, r.URL.EscapedPath()); err != nil {
-			s.echo.HTTPErrorHandler(err, c)
+		serve := s.recoverPanic(func(c echo.Context) error { return s.serveTenant(c, tenant, r.URL.EscapedPath()) })
+		if err := serve(c); err != nil {
+			s.handleError(err, c)
 		}
 		return
 	}
 	s.echo.ServeHTTP(w, r)
 }
+
+// answerTimeout is for an answer that is no stream to be written; streams have a timeout a write.
+const answerTimeout = time.Minute
 
 func (s *Server) newEcho() *echo.Echo {
 	e := echo.New()
