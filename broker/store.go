@@ -69,8 +69,19 @@ func (s *store) put(ctx context.Context, digest string, b []byte) error {
 	return nil
 }
 
+// get returns the bytes of digest. Bytes that are deleted while they are read never come, which only
+// the time limit ends.
 func (s *store) get(ctx context.Context, digest string) ([]byte, error) {
-	b, err := s.objects.GetBytes(ctx, digest)
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	reading, stop := context.WithTimeout(ctx, writeTimeout/2)
+	defer stop()
+	b, err := s.objects.GetBytes(reading, digest)
+	if err != nil && reading.Err() != nil {
+		if _, missing := s.objects.GetInfo(ctx, digest); errors.Is(missing, jetstream.ErrObjectNotFound) {
+			err = missing
+		}
+	}
 	switch {
 	case errors.Is(err, jetstream.ErrObjectNotFound):
 		return nil, ErrNotFound

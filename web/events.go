@@ -91,7 +91,7 @@ const maxKeyBytes = 256
 // in the request.
 func checkPublication(at string, p *broker.Publication) error {
 	if err := broker.ValidSubject(p.Subject); err != nil {
-		return bad(at+"subject", "The subject %q %s.", p.Subject, err)
+		return bad(at+"subject", "The subject %q %s.", p.Subject, reason(err))
 	}
 	if len(p.Key) > maxKeyBytes || !utf8.ValidString(p.Key) {
 		return bad(at+"key", "The idempotency key is over %d bytes or not UTF-8.", maxKeyBytes)
@@ -205,7 +205,7 @@ func (s *Server) tail(c echo.Context) error {
 	}
 	for _, p := range subjects {
 		if err := broker.ValidPattern(p); err != nil {
-			return fail(http.StatusBadRequest, "The subject %q %s.", p, err).at("query.subject", err.Error())
+			return fail(http.StatusBadRequest, "The subject %q %s.", p, reason(err)).at("query.subject", reason(err))
 		}
 	}
 	return s.serveAdminStream(c, "events", scopeSubscribe, subjects, nil)

@@ -96,6 +96,15 @@ func problemOf(err error) *problem {
 	return fail(http.StatusInternalServerError, "The server failed; its log says why.")
 }
 
+// reason is what is wrong with a value, without its name, which the sentence around it has.
+func reason(err error) string {
+	var invalid *broker.InvalidError
+	if errors.As(err, &invalid) {
+		return invalid.Reason
+	}
+	return err.Error()
+}
+
 func refusedProblem(err *host.RefusedError) *problem {
 	status := http.StatusUnprocessableEntity
 	if err.TooBig {

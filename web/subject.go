@@ -60,7 +60,7 @@ func checkSubject(template string, params []string) string {
 		}
 	}
 	if err := broker.ValidPattern(expand(template, func(string) string { return "x" })); err != nil {
-		return err.Error()
+		return reason(err)
 	}
 	return ""
 }

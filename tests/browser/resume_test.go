@@ -3,9 +3,7 @@ package browser
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,7 +16,7 @@ import (
 type storm struct {
 	server *program.Server
 	page   *page
-	cutter *cutter
+	cutter *program.Cutter
 	events int
 	data   func(n int) string // what is published as event n
 	stored atomic.Int64       // events acknowledged so far
@@ -55,11 +53,9 @@ func TestAnEventCallbackResumesAsWell(t *testing.T) {
 // run publishes all events while the page follows the route at path. Each connection is cut before
 // it has carried maxBytes, and the server is killed so many times, at even parts of the way.
 func (s *storm) run(t *testing.T, path string, maxBytes, kills int) {
-	seed := rand.Uint64()
-	t.Logf("seed of the cuts: %d", seed)
-	s.cutter = newCutter(t, strings.TrimPrefix(s.server.URL, "http://"), seed, 100, maxBytes)
+	s.cutter = program.NewCutter(s.server, 100, maxBytes)
 	s.page = openPage(t)
-	s.page.follow(s.cutter.url()+path+"?last_event_id=earliest", "end", "message", "end")
+	s.page.follow(s.cutter.URL()+path+"?last_event_id=earliest", "end", "message", "end")
 
 	published := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -77,21 +73,23 @@ func (s *storm) run(t *testing.T, path string, maxBytes, kills int) {
 		if stored >= s.events {
 			t.Errorf("kill %d came when all was published", i+1)
 		}
-		t.Logf("kill %d: %d events published, %d seen by the page, %d cuts", i+1, stored, at.Count, s.cutter.count())
+		t.Logf("kill %d: %d events published, %d seen by the page, %d cuts", i+1, stored, at.Count, s.cutter.Cuts())
 		s.server.Restart()
 	}
 	s.page.await(s.events + 1)
 }
 
-// publish publishes one event after the other, each until it is acknowledged, and one named end.
+// publish publishes one event after the other, each until it is acknowledged, and one named end. Its
+// connection is cut as well, so that acknowledgements are lost and events repeated.
 func (s *storm) publish(ctx context.Context) error {
+	client := s.server.Through(program.NewCutter(s.server, 100, 20_000))
 	for n := 1; n <= s.events+1; n++ {
 		e := program.Event{Subject: "numbers.all", Data: s.data(n), Key: fmt.Sprintf("number-%d", n)}
 		if n > s.events {
 			e.Name = "end"
 		}
 		_, err := program.UntilStored(ctx, func(ctx context.Context) (string, error) {
-			return s.server.Publish(ctx, "acme", e)
+			return client.Publish(ctx, "acme", e)
 		})
 		if err != nil {
 			return fmt.Errorf("event %d: %w", n, err)
@@ -121,8 +119,8 @@ func (s *storm) paced(ctx context.Context, n int64) error {
 func (s *storm) check(t *testing.T, cuts int, want func(n int) string) {
 	t.Helper()
 	state := s.page.seen()
-	t.Logf("%d events in %d connections, %d cuts, %d breaks", state.Count, state.Opens, s.cutter.count(), state.Breaks)
-	if got := s.cutter.count(); got < cuts || state.Breaks < cuts {
+	t.Logf("%d events in %d connections, %d cuts, %d breaks", state.Count, state.Opens, s.cutter.Cuts(), state.Breaks)
+	if got := s.cutter.Cuts(); got < cuts || state.Breaks < cuts {
 		t.Errorf("the connection was cut %d times, %d seen by the page, want at least %d", got, state.Breaks, cuts)
 	}
 	got := s.page.events()

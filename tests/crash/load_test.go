@@ -16,14 +16,15 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(program.Main(m)) }
 
-// TestWhatWasAcknowledgedOutlivesKill kills the server again and again while publishers publish.
-// Each repeats what was not acknowledged with the same key, and so ends with every event stored
-// exactly once.
+// TestWhatWasAcknowledgedOutlivesKill kills the server again and again while publishers publish,
+// and cuts their connections so that acknowledgements are lost. Each repeats what was not
+// acknowledged with the same key, and so ends with every event stored exactly once.
 func TestWhatWasAcknowledgedOutlivesKill(t *testing.T) {
 	const publishers, rounds, eventsPerRound = 8, 3, 2000
 	s := program.Start(t)
 	s.Put("/v1/tenants/acme", nil)
-	l := &load{server: s, acked: make([][]string, publishers)}
+	cutter := program.NewCutter(s, 100, 20_000) // an answer has about 150 bytes
+	l := &load{server: s, client: s.Through(cutter), acked: make([][]string, publishers)}
 	l.start(t)
 	for round := 1; round <= rounds; round++ {
 		l.await(t, int64(round*eventsPerRound))
@@ -34,6 +35,9 @@ func TestWhatWasAcknowledgedOutlivesKill(t *testing.T) {
 		t.Logf("round %d: killed at %d events", round, before)
 	}
 	l.stop(t)
+	if cuts := cutter.Cuts(); cuts < 20 {
+		t.Errorf("connections were cut only %d times", cuts)
+	}
 	all := l.check(t, "before the last kill", nil)
 	s.Kill()
 	s.Restart()
@@ -43,7 +47,8 @@ func TestWhatWasAcknowledgedOutlivesKill(t *testing.T) {
 // load is publishers that go on whatever happens to the server.
 type load struct {
 	server *program.Server
-	acked  [][]string // per publisher, the ids of its events; its own until stop
+	client *program.Client // for publishing
+	acked  [][]string      // per publisher, the ids of its events; its own until stop
 	count  atomic.Int64
 
 	halt   atomic.Bool // no new events
@@ -109,9 +114,9 @@ func (l *load) publish(ctx context.Context, p int) error {
 		}
 		ids, err := program.UntilStored(ctx, func(ctx context.Context) ([]string, error) {
 			if size > 1 {
-				return l.server.PublishBatch(ctx, "acme", batch)
+				return l.client.PublishBatch(ctx, "acme", batch)
 			}
-			id, err := l.server.Publish(ctx, "acme", batch[0])
+			id, err := l.client.Publish(ctx, "acme", batch[0])
 			return []string{id}, err
 		})
 		if err != nil {

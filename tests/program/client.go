@@ -8,11 +8,22 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"testing"
 	"time"
 )
 
 // maxAnswer bounds what is read of one answer, in bytes.
 const maxAnswer = 16 << 20
+
+// Client calls a server as the operator, at its own address or through a Cutter. It is safe for
+// concurrent use, but for methods that have no error to return: those are for the test's goroutine.
+type Client struct {
+	URL   string // such as http://127.0.0.1:21034
+	Token string // the operator's
+
+	t    testing.TB
+	http *http.Client
+}
 
 // Answer is an HTTP response that was read to its end.
 type Answer struct {
@@ -31,12 +42,12 @@ func (e *StatusError) Error() string { return fmt.Sprintf("%s: %d: %s", e.Call, 
 
 // Call sends one request as the operator. A body that is bytes is sent as it is, any other but nil
 // as JSON. Headers are pairs of name and value; one given here goes before one that Call would set.
-func (s *Server) Call(ctx context.Context, method, path string, body any, headers ...string) (Answer, error) {
-	req, err := s.request(ctx, method, path, body, headers)
+func (c *Client) Call(ctx context.Context, method, path string, body any, headers ...string) (Answer, error) {
+	req, err := c.request(ctx, method, path, body, headers)
 	if err != nil {
 		return Answer{}, err
 	}
-	resp, err := s.Client.Do(req)
+	resp, err := c.http.Do(req)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -45,7 +56,7 @@ func (s *Server) Call(ctx context.Context, method, path string, body any, header
 	return Answer{resp.StatusCode, resp.Header, b}, err
 }
 
-func (s *Server) request(ctx context.Context, method, path string, body any, headers []string) (*http.Request, error) {
+func (c *Client) request(ctx context.Context, method, path string, body any, headers []string) (*http.Request, error) {
 	content, isBytes := body.([]byte)
 	if body != nil && !isBytes {
 		var err error
@@ -53,11 +64,11 @@ func (s *Server) request(ctx context.Context, method, path string, body any, hea
 			return nil, err
 		}
 	}
-	req, err := http.NewRequestWithContext(ctx, method, s.URL+path, bytes.NewReader(content))
+	req, err := http.NewRequestWithContext(ctx, method, c.URL+path, bytes.NewReader(content))
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Authorization", "Bearer "+s.Token)
+	req.Header.Set("Authorization", "Bearer "+c.Token)
 	if bytes.HasPrefix(content, []byte("\x00asm")) {
 		req.Header.Set("Content-Type", "application/wasm")
 	}
@@ -69,22 +80,22 @@ func (s *Server) request(ctx context.Context, method, path string, body any, hea
 
 // Must sends one request as the operator and returns the answer's body. Any status but a 2xx ends
 // the test.
-func (s *Server) Must(method, path string, body any) []byte {
-	s.t.Helper()
-	a, err := s.Call(s.t.Context(), method, path, body)
+func (c *Client) Must(method, path string, body any) []byte {
+	c.t.Helper()
+	a, err := c.Call(c.t.Context(), method, path, body)
 	if err == nil && a.Status/100 != 2 {
 		err = &StatusError{a, method + " " + path}
 	}
 	if err != nil {
-		s.t.Fatal(err)
+		c.t.Fatal(err)
 	}
 	return a.Body
 }
 
 // Put is Must with PUT.
-func (s *Server) Put(path string, body any) []byte {
-	s.t.Helper()
-	return s.Must(http.MethodPut, path, body)
+func (c *Client) Put(path string, body any) []byte {
+	c.t.Helper()
+	return c.Must(http.MethodPut, path, body)
 }
 
 // Event is an event to publish.
@@ -97,19 +108,19 @@ type Event struct {
 
 // Publish publishes one event and returns its id. The error of an answer that is no 201 is a
 // *StatusError.
-func (s *Server) Publish(ctx context.Context, tenant string, e Event) (id string, err error) {
+func (c *Client) Publish(ctx context.Context, tenant string, e Event) (id string, err error) {
 	path := "/v1/tenants/" + tenant + "/events/" + url.PathEscape(e.Subject) + "?event=" + url.QueryEscape(e.Name)
 	var headers []string
 	if e.Key != "" {
 		headers = []string{"Idempotency-Key", e.Key}
 	}
 	var out struct{ ID string }
-	err = s.publish(ctx, path, []byte(e.Data), headers, &out)
+	err = c.publish(ctx, path, []byte(e.Data), headers, &out)
 	return out.ID, err
 }
 
 // PublishBatch publishes events, all or none, and returns their ids in order. Errors are Publish's.
-func (s *Server) PublishBatch(ctx context.Context, tenant string, es []Event) (ids []string, err error) {
+func (c *Client) PublishBatch(ctx context.Context, tenant string, es []Event) (ids []string, err error) {
 	var body bytes.Buffer
 	lines := json.NewEncoder(&body)
 	for _, e := range es {
@@ -118,15 +129,15 @@ func (s *Server) PublishBatch(ctx context.Context, tenant string, es []Event) (i
 		}
 	}
 	var out struct{ IDs []string }
-	err = s.publish(ctx, "/v1/tenants/"+tenant+"/events", body.Bytes(), nil, &out)
+	err = c.publish(ctx, "/v1/tenants/"+tenant+"/events", body.Bytes(), nil, &out)
 	if err == nil && len(out.IDs) != len(es) {
 		err = fmt.Errorf("%d ids for %d events", len(out.IDs), len(es))
 	}
 	return out.IDs, err
 }
 
-func (s *Server) publish(ctx context.Context, path string, body []byte, headers []string, out any) error {
-	a, err := s.Call(ctx, http.MethodPost, path, body, headers...)
+func (c *Client) publish(ctx context.Context, path string, body []byte, headers []string, out any) error {
+	a, err := c.Call(ctx, http.MethodPost, path, body, headers...)
 	if err != nil {
 		return err
 	}

@@ -24,11 +24,8 @@ const (
 // Kill, Stop, Terminate, Wait and Restart are for the test's goroutine; all else is safe for
 // concurrent use, whether the server runs or not.
 type Server struct {
-	URL    string // such as http://127.0.0.1:21034, the same after a restart
-	Token  string // the operator's
-	Client *http.Client
+	Client // at the server's own address, which a restart keeps
 
-	t       testing.TB
 	address string
 	data    string
 	flags   []string
@@ -43,8 +40,8 @@ func Start(t testing.TB, flags ...string) *Server {
 	address := freeAddress(t)
 	transport := &http.Transport{MaxIdleConnsPerHost: 64, ResponseHeaderTimeout: time.Minute}
 	s := &Server{
-		URL: "http://" + address, Client: &http.Client{Transport: transport},
-		t: t, address: address, data: filepath.Join(t.TempDir(), "data"), flags: flags, out: &output{},
+		Client:  Client{URL: "http://" + address, t: t, http: &http.Client{Transport: transport}},
+		address: address, data: filepath.Join(t.TempDir(), "data"), flags: flags, out: &output{},
 	}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
@@ -63,6 +60,13 @@ func Start(t testing.TB, flags ...string) *Server {
 	}
 	s.Token = strings.TrimSpace(string(token))
 	return s
+}
+
+// Through is a client whose connections are cut.
+func (s *Server) Through(c *Cutter) *Client {
+	cut := s.Client
+	cut.URL = c.URL()
+	return &cut
 }
 
 // Kill ends the process with SIGKILL and returns once it is gone.

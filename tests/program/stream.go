@@ -30,26 +30,26 @@ type Stream struct {
 
 // Open opens a stream as the operator, with headers as pairs. Any status but 200 ends the test. The
 // stream ends with the test.
-func (s *Server) Open(path string, headers ...string) *Stream {
-	s.t.Helper()
+func (c *Client) Open(path string, headers ...string) *Stream {
+	c.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	s.t.Cleanup(cancel)
-	req, err := s.request(ctx, http.MethodGet, path, nil, headers)
+	c.t.Cleanup(cancel)
+	req, err := c.request(ctx, http.MethodGet, path, nil, headers)
 	if err != nil {
-		s.t.Fatal(err)
+		c.t.Fatal(err)
 	}
-	resp, err := s.Client.Do(req)
+	resp, err := c.http.Do(req)
 	if err != nil {
-		s.t.Fatal(err)
+		c.t.Fatal(err)
 	}
 	if resp.StatusCode != http.StatusOK {
 		b, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // whatever there is
 		resp.Body.Close()
-		s.t.Fatal(&StatusError{Answer{resp.StatusCode, resp.Header, b}, "open " + path})
+		c.t.Fatal(&StatusError{Answer{resp.StatusCode, resp.Header, b}, "open " + path})
 	}
 	return &Stream{
 		Status: resp.StatusCode, Header: resp.Header,
-		t: s.t, path: path, body: resp.Body, reader: sse.NewReader(resp.Body, 0), cancel: cancel,
+		t: c.t, path: path, body: resp.Body, reader: sse.NewReader(resp.Body, 0), cancel: cancel,
 	}
 }
 

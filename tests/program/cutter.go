@@ -1,4 +1,4 @@
-package browser
+package program
 
 import (
 	"errors"
@@ -10,12 +10,13 @@ import (
 	"time"
 )
 
-// cutter passes connections on to a server and cuts each after a random number of bytes from it:
+// Cutter passes connections on to a server and cuts each after a random number of bytes from it:
 // between frames and within them, in headers too, by an orderly end or a reset.
-type cutter struct {
-	t      *testing.T
+type Cutter struct {
+	t      testing.TB
 	server string // host:port
 	l      net.Listener
+	wg     sync.WaitGroup
 
 	mu    sync.Mutex
 	rand  *rand.Rand
@@ -24,35 +25,38 @@ type cutter struct {
 	cuts  int
 	open  map[net.Conn]struct{}
 	ended bool
-	wg    sync.WaitGroup
 }
 
-// newCutter starts a cutter whose cuts follow from the seed.
-func newCutter(t *testing.T, server string, seed uint64, least, most int) *cutter {
-	t.Helper()
+// NewCutter starts a cutter before s, which ends with the test. A connection gets at least so many
+// bytes and fewer than most; how many is drawn, and the seed logged.
+func NewCutter(s *Server, least, most int) *Cutter {
+	s.t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	c := &cutter{
-		t: t, server: server, l: l, rand: rand.New(rand.NewPCG(seed, 0)),
+	seed := rand.Uint64()
+	s.t.Logf("seed of the cuts: %d", seed)
+	c := &Cutter{
+		t: s.t, server: s.address, l: l, rand: rand.New(rand.NewPCG(seed, 0)),
 		least: least, most: most, open: map[net.Conn]struct{}{},
 	}
 	c.wg.Go(c.accept)
-	t.Cleanup(c.close)
+	s.t.Cleanup(c.close)
 	return c
 }
 
-func (c *cutter) url() string { return "http://" + c.l.Addr().String() }
+// URL is where the server is reached through the cutter.
+func (c *Cutter) URL() string { return "http://" + c.l.Addr().String() }
 
-// count is how many connections were cut so far, each while the server sent on it.
-func (c *cutter) count() int {
+// Cuts is how many connections were cut so far, each while the server sent on it.
+func (c *Cutter) Cuts() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.cuts
 }
 
-func (c *cutter) accept() {
+func (c *Cutter) accept() {
 	for {
 		conn, err := c.l.Accept()
 		if err != nil {
@@ -63,7 +67,7 @@ func (c *cutter) accept() {
 }
 
 // pass serves one connection. Where the server is down it is closed at once.
-func (c *cutter) pass(viewer *net.TCPConn) {
+func (c *Cutter) pass(viewer *net.TCPConn) {
 	defer viewer.Close()
 	conn, err := net.DialTimeout("tcp", c.server, 10*time.Second)
 	if err != nil {
@@ -80,8 +84,7 @@ func (c *cutter) pass(viewer *net.TCPConn) {
 		conn.Close()
 	})
 	budget, reset := c.draw()
-	n, err := io.CopyN(viewer, conn, budget)
-	if err == nil && n == budget {
+	if _, err := io.CopyN(viewer, conn, budget); err == nil {
 		c.cut(viewer, reset)
 	}
 	viewer.Close()
@@ -90,22 +93,23 @@ func (c *cutter) pass(viewer *net.TCPConn) {
 }
 
 // draw says after how many bytes the next connection is cut, and whether by a reset.
-func (c *cutter) draw() (bytes int64, reset bool) {
+func (c *Cutter) draw() (bytes int64, reset bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return int64(c.least + c.rand.IntN(c.most-c.least)), c.rand.IntN(2) == 0
 }
 
-func (c *cutter) cut(viewer *net.TCPConn, reset bool) {
+// cut counts, and makes the close that follows a reset if it is to be one.
+func (c *Cutter) cut(viewer *net.TCPConn, reset bool) {
 	if reset {
-		_ = viewer.SetLinger(0)
+		_ = viewer.SetLinger(0) // an orderly end will do where that fails
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cuts++
 }
 
-func (c *cutter) enter(conns ...net.Conn) bool {
+func (c *Cutter) enter(conns ...net.Conn) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, conn := range conns {
@@ -114,7 +118,7 @@ func (c *cutter) enter(conns ...net.Conn) bool {
 	return !c.ended
 }
 
-func (c *cutter) leave(conns ...net.Conn) {
+func (c *Cutter) leave(conns ...net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, conn := range conns {
@@ -122,7 +126,7 @@ func (c *cutter) leave(conns ...net.Conn) {
 	}
 }
 
-func (c *cutter) close() {
+func (c *Cutter) close() {
 	if err := c.l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		c.t.Error(err)
 	}
