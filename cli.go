@@ -18,8 +18,11 @@ const (
 	exitUsage  = 2
 )
 
-// cli is the command line. Each flag may also come from the environment: MILLRACE_ and its name.
+// cli is the command line. Each flag may also come from the environment, as MILLRACE_ and its name,
+// and then from a YAML file.
 type cli struct {
+	Config kong.ConfigFlag `placeholder:"FILE" help:"A YAML file of flags by name; millrace.yaml here, if there is one."`
+
 	Serve   serveCommand   `cmd:"" help:"Run a server."`
 	Demo    demoCommand    `cmd:"" help:"Run a server on throwaway data, with every example plugin and streams to try."`
 	Deploy  deployCommand  `cmd:"" help:"Upload a callback: a .wasm file, or a folder with Go source."`
@@ -52,6 +55,7 @@ func run(ctx context.Context, args []string, c *console) int {
 		kong.Name("millrace"),
 		kong.Description("Event streams with WebAssembly plugins, in one binary."),
 		kong.DefaultEnvars("MILLRACE"),
+		kong.Configuration(readConfigFile, configFile),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Writers(c.out, c.err),
 		kong.Exit(func(int) { helped = true }),

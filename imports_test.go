@@ -19,7 +19,7 @@ const module = "github.com/millrace/millrace"
 var allowed = map[string]struct{ ours, others []string }{
 	".": {
 		ours:   []string{"abi", "abi/sse", "broker", "host", "web", "plugins"},
-		others: []string{"github.com/alecthomas/kong", "golang.org/x/term"},
+		others: []string{"github.com/alecthomas/kong", "go.yaml.in/yaml/v3", "golang.org/x/term"},
 	},
 	"abi":           {},
 	"abi/sse":       {ours: []string{"abi"}},

@@ -278,6 +278,7 @@ func (d *decoder) body() Body {
 	section := d.b
 	d.b = d.b[:d.at+size]
 	b := Body{Locals: items(d, "runs of locals", func() Local { return Local{d.u32(), d.valueType()} })}
+	b.offset = d.at
 	b.Code = d.take(d.left())
 	if d.err == nil {
 		d.b = section

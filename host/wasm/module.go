@@ -116,6 +116,8 @@ type Element struct {
 type Body struct {
 	Locals []Local
 	Code   []byte // instructions, the last is end
+
+	offset int // of Code in the bytes that were decoded
 }
 
 // Local is a run of local variables of one type.

@@ -21,6 +21,9 @@ const (
 	opGlobalGet    = 0x23
 	opGlobalSet    = 0x24
 	opLocalGet     = 0x20
+	opLocalSet     = 0x21
+	opLocalTee     = 0x22
+	opTableGet     = 0x25
 	opTableSet     = 0x26
 	opMemoryGrow   = 0x40
 	opI32Const     = 0x41
@@ -53,6 +56,7 @@ const (
 	opElemDrop   opcode = prefixMisc<<8 | 13
 	opTableCopy  opcode = prefixMisc<<8 | 14
 	opTableGrow  opcode = prefixMisc<<8 | 15
+	opTableSize  opcode = prefixMisc<<8 | 16
 	opTableFill  opcode = prefixMisc<<8 | 17
 )
 

@@ -57,9 +57,10 @@ func (s *storm) run(t *testing.T, path string, maxBytes, kills int) {
 	s.page = openPage(t)
 	s.page.follow(s.cutter.URL()+path+"?last_event_id=earliest", "end", "message", "end")
 
+	client := s.server.Through(program.NewCutter(s.server, 100, 20_000))
 	published := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
-	go func() { published <- s.publish(ctx) }()
+	go func() { published <- s.publish(ctx, client) }()
 	defer func() {
 		cancel()
 		if err := <-published; err != nil {
@@ -81,8 +82,7 @@ func (s *storm) run(t *testing.T, path string, maxBytes, kills int) {
 
 // publish publishes one event after the other, each until it is acknowledged, and one named end. Its
 // connection is cut as well, so that acknowledgements are lost and events repeated.
-func (s *storm) publish(ctx context.Context) error {
-	client := s.server.Through(program.NewCutter(s.server, 100, 20_000))
+func (s *storm) publish(ctx context.Context, client *program.Client) error {
 	for n := 1; n <= s.events+1; n++ {
 		e := program.Event{Subject: "numbers.all", Data: s.data(n), Key: fmt.Sprintf("number-%d", n)}
 		if n > s.events {
