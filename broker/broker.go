@@ -25,14 +25,17 @@ import (
 
 // Config says how a Broker runs. A zero field takes its default; Dir has none.
 type Config struct {
-	Dir           string              // data folder, made with mode 0700
-	Node          string              // server name; default "n1"
-	Fsync         bool                // each acknowledgement is on disk, not only with the operating system
-	Logger        *slog.Logger        // default slog.Default()
-	MaxEventBytes int                 // of an event's data; default abi.MaxSendBytes, at most 8 MiB
-	Linger        time.Duration       // how long a hub or connection that nobody uses is kept; default 60 s
-	RingBytes     int                 // recent events kept in memory per tenant; default 8 MiB
-	Changed       func(tenant string) // called from one goroutine, in order, after a tenant's view changed or went; it must not block
+	Dir           string        // data folder, made with mode 0700
+	Node          string        // server name; default "n1"
+	Fsync         bool          // each acknowledgement is on disk, not only with the operating system
+	Logger        *slog.Logger  // default slog.Default()
+	MaxEventBytes int           // of an event's data; default abi.MaxSendBytes, at most 8 MiB
+	Linger        time.Duration // how long a hub or connection that nobody uses is kept; default 60 s
+	RingBytes     int           // recent events kept in memory per tenant; default 8 MiB
+	// Changed is called from one goroutine, in order, once for each tenant before Ready and then after
+	// a tenant's view changed or went, before the write that did it returns. It must not block, nor
+	// call the Broker itself.
+	Changed func(tenant string)
 }
 
 func (c Config) withDefaults() (_ Config, err error) {

@@ -54,7 +54,7 @@ func TestKilledPublisher(t *testing.T) {
 	dir := t.TempDir()
 	acknowledged := map[string]string{}
 	for round := range 2 {
-		runPublisher(t, dir, 2000*(round+1), acknowledged)
+		runPublisher(t, dir, 800*(round+1), acknowledged)
 	}
 	b, _ := start(t, broker.Config{Dir: dir})
 	end := publish(t, b, "acme", "a.b", "end")

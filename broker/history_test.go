@@ -198,6 +198,35 @@ func TestEndOfHistoryEndsSubscriptions(t *testing.T) {
 	}
 }
 
+// TestAnotherHistoryUnderTraffic has a new history in place of the old whose sequences look as if
+// they had been seen: the subscription must end rather than wait for them to catch up.
+func TestAnotherHistoryUnderTraffic(t *testing.T) {
+	b, _ := start(t, broker.Config{})
+	tenant(t, b, "acme", broker.Spec{})
+	s := subscribe(t, b, "acme", broker.From{}, ">")
+	_, last := fill(t, b, "acme", 1000, 1, 0)
+	readTo(t, s, last)
+	b.RemoveHistory(within(t), t, "acme")
+	stop := make(chan struct{})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for n := 0; n < 900; n++ { // fewer than there were
+			select {
+			case <-stop:
+				return
+			case <-time.After(5 * time.Millisecond):
+				publish(t, b, "acme", "a", "new")
+			}
+		}
+	}()
+	if events, _, err := s.Next(within(t)); !errors.Is(err, broker.ErrGone) {
+		t.Errorf("Next: %d events, %v", len(events), err)
+	}
+	close(stop)
+	<-done
+}
+
 func TestNextEnds(t *testing.T) {
 	b, stop := start(t, broker.Config{})
 	tenant(t, b, "acme", broker.Spec{})

@@ -90,7 +90,8 @@ func (b *Broker) PutPlugin(ctx context.Context, tenant string, v PluginVersion, 
 	if err != nil {
 		return v, false, fmt.Errorf("put plugin %s: %w", v.Name, err)
 	}
-	return v, created, b.dropUnused(ctx, dropped)
+	b.dropUnused(ctx, dropped)
+	return v, created, nil
 }
 
 // trimVersions splits versions, newest first, into those that stay and those that go.
@@ -146,12 +147,10 @@ func (b *Broker) DeletePlugin(ctx context.Context, tenant, name string) error {
 		gone = rec.Versions
 		return pluginRecord{Last: rec.Last}, len(gone) > 0, nil
 	})
-	if err == nil {
-		err = b.dropUnused(ctx, gone)
-	}
 	if err != nil {
 		return fmt.Errorf("delete plugin %s: %w", name, err)
 	}
+	b.dropUnused(ctx, gone)
 	return nil
 }
 
@@ -168,17 +167,16 @@ func (b *Broker) PluginBytes(ctx context.Context, digest string) ([]byte, error)
 }
 
 // dropUnused deletes the bytes of versions that no tenant's record has any more. The caller holds
-// the store.
-func (b *Broker) dropUnused(ctx context.Context, versions []PluginVersion) error {
+// the store. Bytes that stay because of an error are deleted after the next start.
+func (b *Broker) dropUnused(ctx context.Context, versions []PluginVersion) {
 	for _, version := range versions {
 		if b.registry.hasDigest(version.Digest) {
 			continue
 		}
-		if err := b.store.remove(ctx, version.Digest); err != nil {
-			return err
+		if err := b.store.remove(ctx, version.Digest); err != nil && b.ctx.Err() == nil {
+			b.config.Logger.Warn("unused plugin bytes are still there", "digest", version.Digest, "error", err)
 		}
 	}
-	return nil
 }
 
 // dropOrphans deletes bytes that a process left behind which ended between storing or deleting a
@@ -193,9 +191,7 @@ func (b *Broker) dropOrphans(ctx context.Context) error {
 		return err
 	}
 	for _, digest := range digests {
-		if err := b.dropUnused(ctx, []PluginVersion{{Digest: digest}}); err != nil {
-			return err
-		}
+		b.dropUnused(ctx, []PluginVersion{{Digest: digest}})
 	}
 	return nil
 }

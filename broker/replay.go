@@ -10,8 +10,8 @@ import (
 )
 
 // replay is one step through history: what matches after the cursor, up to a bound.
-func (s *Subscription) replay(ctx context.Context) ([]*abi.Event, uint64, error) {
-	ctx, stop := s.within(ctx)
+func (s *Subscription) replay(caller context.Context) ([]*abi.Event, uint64, error) {
+	ctx, stop := s.within(caller)
 	defer stop()
 	var events []*abi.Event
 	var through uint64
@@ -22,17 +22,14 @@ func (s *Subscription) replay(ctx context.Context) ([]*abi.Event, uint64, error)
 		return s.checkReach()
 	})
 	if err != nil {
-		if ended := s.ended(); ended != nil {
-			err = ended
-		}
-		return nil, s.cursor, err
+		return nil, s.cursor, cmp.Or(s.ended(), caller.Err(), err)
 	}
 	s.cursor, s.oldest = through, false
 	s.link.broker.counts.replayed.Add(uint64(len(events)))
 	return events, s.cursor, nil
 }
 
-// within bounds a step by ctx, the end of the hub and Close.
+// within bounds a step by ctx and the end of the hub.
 func (s *Subscription) within(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(s.hub.ctx, cancel)

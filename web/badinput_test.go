@@ -234,6 +234,21 @@ func checkProblem(t *testing.T, name string, resp *http.Response, body []byte, l
 	}
 }
 
+func TestATenantsRegistryIsBounded(t *testing.T) {
+	n := startNode(t, web.Config{})
+	n.must("PUT", "/v1/tenants/acme", nil, nil)
+	status := 0
+	for i := 0; i <= 1000; i++ {
+		status = n.status("POST", "/v1/tenants/acme/tokens", adminToken, map[string]any{"name": "x", "scopes": []string{"publish"}})
+		if want := 201; i < 1000 && status != want {
+			t.Fatalf("token %d is a %d", i, status)
+		}
+	}
+	if status != 409 {
+		t.Errorf("token 1,001 is a %d, want 409", status)
+	}
+}
+
 func TestOpenAPIDocumentIsTrue(t *testing.T) {
 	n := startNode(t, web.Config{})
 	var doc struct {

@@ -218,6 +218,15 @@ func TestBusyNodeAnswers429(t *testing.T) {
 	n.open("/t/acme/one?case=hello").next()
 }
 
+func TestFullNodeAnswers503(t *testing.T) {
+	n := startStreamer(t, web.Config{Viewers: 1})
+	v := n.open("/t/acme/s?case=wait")
+	v.next()
+	if resp, _ := n.do("GET", "/t/acme/s?case=wait", "", nil); resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" {
+		t.Errorf("one viewer too many gets %s", resp.Status)
+	}
+}
+
 func TestRetryAndCommentsComeFirst(t *testing.T) {
 	n := startStreamer(t, web.Config{})
 	n.route("acme", "r", "/r", map[string]any{"plugin": "streamer", "retry": 2500, "keepAliveInterval": 0})

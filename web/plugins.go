@@ -52,6 +52,13 @@ func (s *Server) putPlugin(ctx context.Context, in *struct {
 	if !abi.ValidName(in.Plugin) {
 		return nil, badName("plugin")
 	}
+	view, err := s.broker.View(ctx, in.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	if err := roomFor(view.Plugins, in.Plugin, "plugins", maxPlugins); err != nil {
+		return nil, err
+	}
 	v, isNew, p, err := s.storePlugin(ctx, in.Tenant, in.Plugin, in.RawBody)
 	if err != nil {
 		return nil, err

@@ -54,6 +54,13 @@ func (s *Server) createToken(ctx context.Context, in *struct {
 		}
 		t.Expires = t.Created.Add(d)
 	}
+	view, err := s.broker.View(ctx, in.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	if err := roomFor(view.Tokens, "", "tokens", maxTokens); err != nil {
+		return nil, err
+	}
 	out := &createdToken{}
 	t.ID, out.Body.Token, t.Hash = newToken()
 	out.Body.ID = t.ID

@@ -53,6 +53,9 @@ type producer interface {
 // serve opens the stream and writes until it ends. An error means that nothing was written yet.
 func (v *viewer) serve() error {
 	s, lim := v.server, v.route.limits
+	if s.streams.count() >= s.config.Viewers {
+		return fail(http.StatusServiceUnavailable, "This node has all the streams open that it may have.").later(5)
+	}
 	who := v.request.RemoteAddress
 	if v.request.Principal != nil {
 		who = v.request.Principal.Subject
@@ -152,9 +155,14 @@ func (v *viewer) refused(err error) error {
 	return err
 }
 
-// finish tells the writer that the producer has ended, with an error event if a callback failed.
+// finish tells the writer that the producer has ended, with an error event if a callback failed. A
+// producer that ended because the stream did has nothing to tell: the writer has last words of its
+// own then.
 func (v *viewer) finish(err error) {
-	if v.ctx.Err() == nil && callbackFailed(err) {
+	if v.ctx.Err() != nil {
+		return
+	}
+	if callbackFailed(err) {
 		e := errorEvent(err)
 		_ = v.send(&e) // a viewer that left needs no error
 	}

@@ -33,6 +33,7 @@ type Config struct {
 
 	Drain        time.Duration // over which open streams are ended when Run's context does; default 30 s
 	WriteTimeout time.Duration // for one write to a viewer, who is cut past it; default 15 s
+	Viewers      int           // streams open at most; default 20,000
 	QueueBytes   int           // waiting for one viewer at most; default 256 KiB
 	RingBytes    int           // of recent frames per channel; default 1 MiB
 	MaxBodyBytes int64         // of a publish batch; default 16 MiB
@@ -60,6 +61,9 @@ func (c Config) withDefaults() (Config, error) {
 			err = errors.Join(err, fmt.Errorf("duration %s is negative", *d.v))
 		}
 	}
+	if c.Viewers == 0 {
+		c.Viewers = 20_000
+	}
 	if c.QueueBytes == 0 {
 		c.QueueBytes = 256 << 10
 	}
@@ -69,8 +73,8 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxBodyBytes == 0 {
 		c.MaxBodyBytes = 16 << 20
 	}
-	if c.QueueBytes < 0 || c.RingBytes < 0 || c.MaxBodyBytes < 0 {
-		err = errors.Join(err, errors.New("a bound in bytes is negative"))
+	if c.Viewers < 0 || c.QueueBytes < 0 || c.RingBytes < 0 || c.MaxBodyBytes < 0 {
+		err = errors.Join(err, errors.New("a bound is negative"))
 	}
 	return c, err
 }

@@ -1,5 +1,7 @@
 package wasm
 
+import "encoding/binary"
+
 // Encode writes the module in the binary format, every number in the shortest way. Custom sections
 // follow the others, the names of functions come last.
 func (m *Module) Encode() []byte {
@@ -51,7 +53,7 @@ func (e *encoder) measured(content func()) {
 	width := len(appendU32(nil, size))
 	e.out = append(e.out, make([]byte, width)...)
 	copy(e.out[at+width:], e.out[at:])
-	appendU32(e.out[:at], size)
+	binary.PutUvarint(e.out[at:], uint64(size))
 }
 
 // list writes a section that is a vector, unless it is empty.

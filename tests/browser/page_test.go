@@ -14,11 +14,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
-
-	"github.com/millrace/millrace/tests/program"
 )
-
-func TestMain(m *testing.M) { os.Exit(program.Main(m)) }
 
 //go:embed page.html
 var pageHTML []byte

@@ -3,7 +3,6 @@ package crash
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -13,8 +12,6 @@ import (
 
 	"github.com/millrace/millrace/tests/program"
 )
-
-func TestMain(m *testing.M) { os.Exit(program.Main(m)) }
 
 // TestWhatWasAcknowledgedOutlivesKill kills the server again and again while publishers publish,
 // and cuts their connections so that acknowledgements are lost. Each repeats what was not

@@ -6,8 +6,11 @@ import (
 	"sync"
 )
 
-// maxOutput bounds what is kept of a server's output, in bytes.
-const maxOutput = 4 << 20
+// maxOutput bounds what is kept of a server's output, maxLine what is looked at of one line, in bytes.
+const (
+	maxOutput = 4 << 20
+	maxLine   = 16 << 10
+)
 
 // output keeps the end of what a server prints, over all its runs, and the lines that tell of a
 // fault in the program itself.
@@ -18,8 +21,15 @@ type output struct {
 	faults []string
 }
 
-// faultMarks begin, or are in, lines that no correct program prints.
-var faultMarks = []string{"panic: ", "fatal error: ", "WARNING: DATA RACE", "handler panicked"}
+// isFault tells of a line that no correct program prints.
+func isFault(line string) bool {
+	for _, begin := range []string{"panic: ", "fatal error: ", "WARNING: DATA RACE"} {
+		if strings.HasPrefix(line, begin) {
+			return true
+		}
+	}
+	return strings.Contains(line, `msg="handler panicked"`)
+}
 
 func (o *output) Write(b []byte) (int, error) {
 	o.mu.Lock()
@@ -30,21 +40,14 @@ func (o *output) Write(b []byte) (int, error) {
 	}
 	for rest := b; ; {
 		line, after, found := bytes.Cut(rest, []byte{'\n'})
-		o.line = append(o.line, line...)
+		o.line = append(o.line, line[:min(len(line), maxLine-len(o.line))]...)
 		if !found {
 			return len(b), nil
 		}
-		o.look(string(o.line))
-		o.line, rest = o.line[:0], after
-	}
-}
-
-func (o *output) look(line string) {
-	for _, mark := range faultMarks {
-		if strings.Contains(line, mark) && len(o.faults) < 20 {
-			o.faults = append(o.faults, line)
-			return
+		if isFault(string(o.line)) && len(o.faults) < 20 {
+			o.faults = append(o.faults, string(o.line))
 		}
+		o.line, rest = o.line[:0], after
 	}
 }
 

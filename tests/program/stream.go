@@ -18,9 +18,6 @@ const quietFor = time.Minute
 
 // Stream is an open event stream, for one goroutine.
 type Stream struct {
-	Status int
-	Header http.Header
-
 	t      testing.TB
 	path   string
 	body   io.ReadCloser
@@ -47,10 +44,7 @@ func (c *Client) Open(path string, headers ...string) *Stream {
 		resp.Body.Close()
 		c.t.Fatal(&StatusError{Answer{resp.StatusCode, resp.Header, b}, "open " + path})
 	}
-	return &Stream{
-		Status: resp.StatusCode, Header: resp.Header,
-		t: c.t, path: path, body: resp.Body, reader: sse.NewReader(resp.Body, 0), cancel: cancel,
-	}
+	return &Stream{t: c.t, path: path, body: resp.Body, reader: sse.NewReader(resp.Body, 0), cancel: cancel}
 }
 
 // Read returns the next event, or io.EOF when the server has ended the stream in good order. A

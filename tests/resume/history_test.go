@@ -2,10 +2,8 @@ package resume
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,24 +12,17 @@ import (
 	"github.com/millrace/millrace/tests/program"
 )
 
-func TestMain(m *testing.M) { os.Exit(program.Main(m)) }
-
-var long = flag.Bool("long", false, "publish 1,000,000 events instead of 200,000")
-
 const (
 	batchSize  = 1000
 	publishers = 4
 	subjects   = 100 // event i of a batch is published to n.{i % subjects}
 )
 
-// batch is the ids of events that are stored next to each other.
-type batch struct{ ids []string }
-
 // history is events published in batches. Batches lie in history in the order of their list, as far
 // as that matters: near its start are the oldest.
 type history struct {
 	server  *program.Server
-	batches []batch
+	batches [][]string // of each batch the ids, which lie next to each other
 	next    atomic.Int64
 }
 
@@ -76,7 +67,7 @@ func (h *history) publishBatches(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("batch %d: %w", n, err)
 		}
-		h.batches[n] = batch{ids}
+		h.batches[n] = ids
 	}
 }
 

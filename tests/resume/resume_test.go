@@ -1,14 +1,21 @@
+// Package resume tests that coming back to a long history costs no more than coming to a short one.
 package resume
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/millrace/millrace/tests/program"
 )
+
+func TestMain(m *testing.M) { os.Exit(program.Main(m)) }
+
+var long = flag.Bool("long", false, "publish 1,000,000 events instead of 200,000")
 
 const (
 	resumes = 20
@@ -35,7 +42,7 @@ func TestResumingDoesNotScan(t *testing.T) {
 	if *long {
 		events = 1_000_000
 	}
-	h := &history{server: program.Start(t), batches: make([]batch, events/batchSize)}
+	h := &history{server: program.Start(t), batches: make([][]string, events/batchSize)}
 	h.server.Put("/v1/tenants/acme", nil)
 	for name, subject := range map[string]string{"all": "n.>", "one": "n.{k}"} {
 		path := "/" + name
@@ -115,11 +122,11 @@ func (h *history) resumeOne(t *testing.T, p place) time.Duration {
 func (h *history) resume(t *testing.T, path string, p, next place) time.Duration {
 	t.Helper()
 	begin := time.Now()
-	s := h.server.Open(path, "Last-Event-ID", h.batches[p.batch].ids[p.line])
+	s := h.server.Open(path, "Last-Event-ID", h.batches[p.batch][p.line])
 	e := s.Next()
 	took := time.Since(begin)
 	s.Close()
-	if want := h.batches[next.batch].ids[next.line]; e.ID != want || e.Data != dataOf(next.batch, next.line) {
+	if want := h.batches[next.batch][next.line]; e.ID != want || e.Data != dataOf(next.batch, next.line) {
 		t.Fatalf("resumed at %+v, the first event is %s %q, want %s", p, e.ID, e.Data, want)
 	}
 	return took
