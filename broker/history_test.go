@@ -216,7 +216,9 @@ func TestAnotherHistoryUnderTraffic(t *testing.T) {
 			case <-stop:
 				return
 			case <-time.After(5 * time.Millisecond):
-				publish(t, b, "acme", "a", "new")
+				if _, err := b.Publish(context.Background(), "acme", broker.Publication{Subject: "a", Data: "new"}); err != nil {
+					t.Error(err)
+				}
 			}
 		}
 	}()

@@ -127,8 +127,11 @@ type ack struct {
 	Count     int                 `json:"count"` // of the messages of a batch
 }
 
-// publish sends one message and waits for its acknowledgement.
+// publish sends one message and waits for its acknowledgement, but not so long that it could not be
+// sent again.
 func (l *link) publish(ctx context.Context, m *nats.Msg) (ack, error) {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout/3)
+	defer cancel()
 	reply, err := l.nc.RequestMsgWithContext(ctx, m)
 	if err != nil {
 		return ack{}, err

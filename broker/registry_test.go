@@ -29,8 +29,8 @@ func TestTenants(t *testing.T) {
 	if v := tenant(t, b, "acme", spec); v != first {
 		t.Error("equal content made another view")
 	}
-	spec.Outbound = []string{"api.example"}
-	if v := tenant(t, b, "acme", spec); v.Tenant.UID != first.Tenant.UID || !slices.Equal(v.Tenant.Outbound, spec.Outbound) {
+	spec.Hosts = []string{"api.example"}
+	if v := tenant(t, b, "acme", spec); v.Tenant.UID != first.Tenant.UID || !slices.Equal(v.Tenant.Hosts, spec.Hosts) {
 		t.Errorf("changed: %+v", v.Tenant)
 	}
 	tenant(t, b, "aaa", broker.Spec{})

@@ -26,9 +26,8 @@ type Tenant struct {
 
 // Spec is what an operator sets of a tenant.
 type Spec struct {
-	Hosts    []string `json:"hosts,omitempty" maxItems:"32" doc:"Host names whose requests are this tenant's, without the /t/{tenant} prefix"`
-	Quotas   Quotas   `json:"quotas,omitzero"`
-	Outbound []string `json:"outbound,omitempty" maxItems:"256" doc:"Hosts that sources and open may reach"`
+	Hosts  []string `json:"hosts,omitempty" maxItems:"32" doc:"Host names whose requests are this tenant's, without the /t/{tenant} prefix"`
+	Quotas Quotas   `json:"quotas,omitzero"`
 }
 
 // Quotas bound what a tenant may use; zero is the server's default.
@@ -168,9 +167,6 @@ func (b *Broker) PutTenant(ctx context.Context, name string, spec Spec) (v *View
 func normal(s Spec) Spec {
 	if len(s.Hosts) == 0 {
 		s.Hosts = nil
-	}
-	if len(s.Outbound) == 0 {
-		s.Outbound = nil
 	}
 	return s
 }

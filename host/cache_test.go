@@ -41,6 +41,19 @@ func TestCacheIsBoundedAndNotTrusted(t *testing.T) {
 	c.CacheBytes = 0
 	wasm := newModule().export(abi.OnStream, i32(0)).bytes()
 	set(t, c, wasm)
+	scramble(t, dir)
+	s := set(t, c, wasm)
+	if err := s.stream(t.Context()); err != nil {
+		t.Errorf("a module whose cached code was scrambled: %v", err)
+	}
+	if left := files(t, dir); len(left) != 1 || left[0].Size() <= int64(len("scrambled")) {
+		t.Errorf("the cache was not mended: %d files", len(left))
+	}
+}
+
+// scramble writes nonsense into every file below dir.
+func scramble(t *testing.T, dir string) {
+	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -49,13 +62,6 @@ func TestCacheIsBoundedAndNotTrusted(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	s := set(t, c, wasm)
-	if err := s.stream(t.Context()); err != nil {
-		t.Errorf("a module whose cached code was scrambled: %v", err)
-	}
-	if left := files(t, dir); len(left) != 1 || left[0].Size() <= int64(len("scrambled")) {
-		t.Errorf("the cache was not mended: %d files", len(left))
 	}
 }
 

@@ -18,40 +18,66 @@ type code struct {
 	refs     int // of Host.mu
 }
 
-// codeFor returns the code with the digest, with a reference for the caller. If there is none,
-// build makes it, with that reference. One is built at a time: a compilation takes a core for seconds and hundreds of
-// megabytes.
-func (h *Host) codeFor(ctx context.Context, digest string, build func() (*code, error)) (*code, error) {
-	if c := h.knownCode(digest); c != nil {
-		return c, nil
-	}
-	select {
-	case h.compile <- struct{}{}:
-		defer func() { <-h.compile }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	if c := h.knownCode(digest); c != nil { // built while this one waited
-		return c, nil
-	}
-	c, err := build()
-	if err != nil {
-		return nil, err
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.codes[digest] = c
-	return c, nil
+// building is a build that others wait for.
+type building struct {
+	done    chan struct{}
+	refused error // by a *RefusedError, which is every one's answer
 }
 
-func (h *Host) knownCode(digest string) *code {
+// codeFor returns the code with the digest, with a reference for the caller. If there is none,
+// build makes it, with that reference. Of one digest one is built at a time: of two modules with
+// equal bytes wazero makes one, which the first to be closed takes from the other.
+func (h *Host) codeFor(ctx context.Context, digest string, build func() (*code, error)) (*code, error) {
+	for {
+		c, other, mine := h.reserve(digest)
+		switch {
+		case c != nil:
+			return c, nil
+		case mine != nil:
+			c, err := build()
+			h.settle(digest, c, err)
+			return c, err
+		}
+		select {
+		case <-other.done:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		if other.refused != nil {
+			return nil, other.refused
+		}
+	}
+}
+
+// reserve returns the code with the digest, or else a build of it that runs, or else one that the
+// caller has to settle.
+func (h *Host) reserve(digest string) (c *code, other, mine *building) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	c := h.codes[digest]
-	if c != nil {
+	if c := h.codes[digest]; c != nil {
 		c.refs++
+		return c, nil, nil
 	}
-	return c
+	if b := h.builds[digest]; b != nil {
+		return nil, b, nil
+	}
+	b := &building{done: make(chan struct{})}
+	h.builds[digest] = b
+	return nil, nil, b
+}
+
+// settle ends the build of the digest.
+func (h *Host) settle(digest string, c *code, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	b := h.builds[digest]
+	delete(h.builds, digest)
+	if err == nil {
+		h.codes[digest] = c
+	} else if errors.As(err, new(*RefusedError)) {
+		b.refused = err
+	}
+	close(b.done)
 }
 
 // hold adds a reference; the caller has one.
@@ -91,13 +117,21 @@ func (c *code) try(ctx context.Context) error {
 	return err
 }
 
-// tail keeps the end of what is logged, up to tailBytes.
+// tail keeps the end of what is logged or written, up to tailBytes.
 type tail struct{ text string }
 
 const tailBytes = 4 << 10
 
-func (t *tail) line(_ slog.Level, text string) {
-	t.text += text + "\n"
+func (t *tail) line(_ slog.Level, text string) { t.add(text + "\n") }
+
+// Write never fails.
+func (t *tail) Write(b []byte) (int, error) {
+	t.add(string(b))
+	return len(b), nil
+}
+
+func (t *tail) add(text string) {
+	t.text += text
 	if over := len(t.text) - tailBytes; over > 0 {
 		t.text = strings.ToValidUTF8(t.text[over:], "")
 	}

@@ -14,21 +14,28 @@ import (
 
 // Config says how a Host runs. A zero field takes its default.
 type Config struct {
-	CacheDir      string        // holds compiled modules between runs, made private (0700); empty keeps none
-	CacheBytes    int64         // of CacheDir; the oldest files go first; default 1 GiB
-	ModuleBytes   int           // of an uploaded module; default abi.MaxModuleBytes
-	MemoryBytes   int64         // of one instance's linear memory, in whole pages of 64 KiB; default abi.MaxMemoryBytes
-	SendBytes     int           // of one event's data, comment, published event, stored value; default abi.MaxSendBytes
-	StartTimeout  time.Duration // for a start function and _initialize together; default 5 s
-	EventTimeout  time.Duration // by the wall clock, for one onEvent call; default 1 s, so that load alone does not trip it
-	Grace         time.Duration // from the end of a stream until its callback is stopped; default 1 s
-	IdleInstances int           // of one plugin for onEvent, and so its calls at a time; default GOMAXPROCS
-	Instances     int           // live on this node, past it ErrBusy; default 10,000
-	Logger        *slog.Logger  // the host's own log; default none
+	CacheDir       string        // holds compiled modules between runs, made private (0700); empty keeps none
+	CacheBytes     int64         // of CacheDir; the oldest files go first; default 1 GiB
+	Compiler       []string      // command of a process that calls CompileMain, for each compilation; empty compiles in this one
+	CompileTimeout time.Duration // of a compiler process; default 30 s
+	CompileBytes   int64         // of memory, for a compiler process; default 1 GiB
+	Compilations   int           // at a time; default 2
+	ModuleBytes    int           // of an uploaded module; default abi.MaxModuleBytes
+	MemoryBytes    int64         // of one instance's linear memory, in whole pages of 64 KiB; default abi.MaxMemoryBytes
+	SendBytes      int           // of one event's data, comment, published event, stored value; default abi.MaxSendBytes
+	StartTimeout   time.Duration // for a start function and _initialize together; default 5 s
+	EventTimeout   time.Duration // by the wall clock, for one onEvent call; default 1 s, so that load alone does not trip it
+	Grace          time.Duration // from the end of a stream until its callback is stopped; default 1 s
+	IdleInstances  int           // of one plugin for onEvent, and so its calls at a time; default GOMAXPROCS
+	Instances      int           // live on this node, past it ErrBusy; default 10,000
+	Logger         *slog.Logger  // the host's own log; default none
 }
 
 func (c Config) withDefaults() (_ Config, err error) {
 	c.CacheBytes = cmp.Or(c.CacheBytes, 1<<30)
+	c.CompileTimeout = cmp.Or(c.CompileTimeout, 30*time.Second)
+	c.CompileBytes = cmp.Or(c.CompileBytes, 1<<30)
+	c.Compilations = cmp.Or(c.Compilations, 2)
 	c.ModuleBytes = cmp.Or(c.ModuleBytes, abi.MaxModuleBytes)
 	c.MemoryBytes = cmp.Or(c.MemoryBytes, abi.MaxMemoryBytes)
 	c.SendBytes = cmp.Or(c.SendBytes, abi.MaxSendBytes)
@@ -45,6 +52,9 @@ func (c Config) withDefaults() (_ Config, err error) {
 		value, min, to int64
 	}{
 		{"cache bytes", c.CacheBytes, 1, math.MaxInt64},
+		{"compile timeout", int64(c.CompileTimeout), 1, math.MaxInt64 / 2},
+		{"compile bytes", c.CompileBytes, 64 << 20, math.MaxInt64 / 2},
+		{"compilations", int64(c.Compilations), 1, 1 << 10},
 		{"module bytes", int64(c.ModuleBytes), 8, 1 << 30},
 		{"memory bytes", c.MemoryBytes, pageBytes, 1 << 32},
 		{"send bytes", int64(c.SendBytes), 1, 1 << 30},

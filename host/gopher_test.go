@@ -18,6 +18,10 @@ import (
 var scratch string
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == compilerArgument {
+		beCompiler()
+		return
+	}
 	var err error
 	if scratch, err = os.MkdirTemp("", "host-test-*"); err != nil {
 		panic(err)
@@ -26,6 +30,15 @@ func TestMain(m *testing.M) {
 		os.RemoveAll(scratch)
 		os.Exit(code)
 	}))
+}
+
+func beCompiler() {
+	if os.Args[len(os.Args)-1] == "crash" {
+		panic("as asked for")
+	}
+	if err := host.CompileMain(os.Stdin, os.Stdout); err != nil {
+		panic(err)
+	}
 }
 
 // built builds testdata/gopher once.

@@ -24,14 +24,15 @@ import (
 type Host struct {
 	config  Config
 	runtime wazero.Runtime
-	cache   wazero.CompilationCache
+	cache   *cache
 	imports map[string]map[string]signature // what modules may import
 	began   time.Time                       // zero of the guests' monotonic clocks
-	compile chan struct{}                   // has room for the one compilation that may run
+	slots   chan struct{}                   // has room for the compilations that may run
 
 	mu        sync.Mutex
 	closed    bool
-	codes     map[string]*code // by digest
+	codes     map[string]*code     // by digest
+	builds    map[string]*building // by digest
 	plugins   map[*Plugin]struct{}
 	work      int           // preparations that run, plugins, instances: all that Close waits for
 	drained   chan struct{} // closed once closed is true and work is 0
@@ -57,7 +58,7 @@ func New(ctx context.Context, c Config) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("host configuration: %w", err)
 	}
-	cache, err := openCache(c.CacheDir, c.CacheBytes)
+	cache, err := openCache(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -65,14 +66,15 @@ func New(ctx context.Context, c Config) (*Host, error) {
 		config:  c,
 		cache:   cache,
 		began:   time.Now(),
-		compile: make(chan struct{}, 1),
+		slots:   make(chan struct{}, c.Compilations),
 		codes:   map[string]*code{},
+		builds:  map[string]*building{},
 		plugins: map[*Plugin]struct{}{},
 		drained: make(chan struct{}),
 	}
-	h.runtime = wazero.NewRuntimeWithConfig(ctx, runtimeConfig(c, cache))
+	h.runtime = wazero.NewRuntimeWithConfig(ctx, runtimeConfig(c.MemoryBytes, cache.wazero))
 	if err := h.provide(ctx); err != nil {
-		return nil, errors.Join(err, h.runtime.Close(ctx), cache.Close(ctx))
+		return nil, errors.Join(err, h.runtime.Close(ctx), cache.close(ctx))
 	}
 	return h, nil
 }
@@ -81,12 +83,12 @@ func New(ctx context.Context, c Config) (*Host, error) {
 // whether its context has ended, which makes loops 4 to 16 times slower, but nothing else stops an
 // endless one, and one that never calls the host would block the garbage collector and with it the
 // process. Once modules are metered they stop by themselves, and this goes.
-func runtimeConfig(c Config, cache wazero.CompilationCache) wazero.RuntimeConfig {
+func runtimeConfig(memoryBytes int64, cache wazero.CompilationCache) wazero.RuntimeConfig {
 	return wazero.NewRuntimeConfigCompiler().
 		WithCompilationCache(cache).
 		WithCloseOnContextDone(true).
 		WithDebugInfoEnabled(false). // DWARF comes from strangers too, and is read where nothing recovers
-		WithMemoryLimitPages(uint32(c.MemoryBytes / pageBytes))
+		WithMemoryLimitPages(uint32(memoryBytes / pageBytes))
 }
 
 // provide instantiates the two modules that plugins import from, and notes what they hold.
@@ -148,7 +150,7 @@ func (h *Host) Close(ctx context.Context) error {
 	}
 	select {
 	case <-h.drained:
-		return errors.Join(h.runtime.Close(ctx), h.cache.Close(ctx))
+		return errors.Join(h.runtime.Close(ctx), h.cache.close(ctx))
 	case <-ctx.Done():
 		return fmt.Errorf("wait for callbacks: %w", ctx.Err())
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -56,21 +55,45 @@ func (h *Host) build(ctx context.Context, info Info, wasm []byte) (*code, error)
 
 // compiled compiles wasm, or takes it from the cache. A cache that cannot be read is emptied.
 func (h *Host) compiled(ctx context.Context, digest string, wasm []byte) (wazero.CompiledModule, error) {
-	compiled, err := h.compileModule(ctx, wasm)
-	if isCacheError(err) {
+	compiled, err := h.compile(ctx, wasm)
+	if errors.As(err, new(*cacheError)) {
 		h.config.Logger.Warn("empty compile cache", "reason", err)
 		h.prune(0)
-		compiled, err = h.compileModule(ctx, wasm)
+		compiled, err = h.compile(ctx, wasm)
 	}
 	switch {
-	case isCacheError(err):
-		return nil, fmt.Errorf("compile %s: %w", digest, err)
+	case errors.As(err, new(*RefusedError)):
+		return nil, err
 	case err != nil:
-		reason, _, _ := strings.Cut(err.Error(), "\n")
-		return nil, refuse("module is not valid: %s", reason)
+		return nil, fmt.Errorf("compile %s: %w", digest, err)
 	}
 	h.prune(h.config.CacheBytes)
 	return compiled, nil
+}
+
+// cacheError is a cache that cannot be read or written.
+type cacheError struct{ error }
+
+// compile has wasm compiled by a process of its own, if there is one for that, and loads it.
+// Compilations wait for one another, not what the cache holds already.
+func (h *Host) compile(ctx context.Context, wasm []byte) (wazero.CompiledModule, error) {
+	ownProcess := len(h.config.Compiler) > 0
+	if ownProcess && h.cache.holds(wasm) {
+		return h.compileModule(ctx, wasm)
+	}
+	select {
+	case h.slots <- struct{}{}:
+		defer func() { <-h.slots }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if ownProcess {
+		p := compiler{config: h.config, cache: h.cache}
+		if err := p.compile(ctx, wasm); err != nil {
+			return nil, err
+		}
+	}
+	return h.compileModule(ctx, wasm)
 }
 
 // compileModule is the compiler. A module that makes it panic must not take the process along.
@@ -78,24 +101,26 @@ func (h *Host) compileModule(ctx context.Context, wasm []byte) (_ wazero.Compile
 	defer func() {
 		if r := recover(); r != nil {
 			h.config.Logger.Error("compiler panicked", "panic", r, "stack", string(debug.Stack()))
-			err = errors.New("the compiler failed")
+			err = refuse("the compiler failed")
 		}
 	}()
-	return h.runtime.CompileModule(context.WithoutCancel(ctx), wasm)
-}
-
-// isCacheError tells a cache that cannot be read or written from a module that is not valid.
-func isCacheError(err error) bool {
-	var path *fs.PathError
-	return errors.As(err, &path) || err != nil && strings.Contains(err.Error(), "compilationcache")
+	compiled, err := h.runtime.CompileModule(context.WithoutCancel(ctx), wasm)
+	if isFileError(err) {
+		return nil, &cacheError{err}
+	}
+	if err != nil {
+		reason, _, _ := strings.Cut(err.Error(), "\n")
+		return nil, refuse("module is not valid: %s", reason)
+	}
+	return compiled, nil
 }
 
 // prune cuts the cache on disk, if there is one, down to bytes.
 func (h *Host) prune(bytes int64) {
-	if h.config.CacheDir == "" {
+	if h.cache.dir == "" {
 		return
 	}
-	if err := prune(h.config.CacheDir, bytes); err != nil {
+	if err := prune(h.cache.dir, bytes); err != nil {
 		h.config.Logger.Warn("prune compile cache", "error", err)
 	}
 }

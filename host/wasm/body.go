@@ -50,17 +50,16 @@ func (it *instructions) next() bool {
 	return it.err == nil
 }
 
-// prefixed reads the number of an instruction with a prefix. It must be written in the shortest way:
-// the compiler reads one byte of a vector instruction's number and takes a second one for a nop.
+// prefixed reads the number of an instruction with a prefix. That of a vector instruction must be
+// written in the shortest way: the compiler reads one byte of it and takes a second one for a nop.
 func (it *instructions) prefixed(kinds []immediates) immediates {
 	from := it.at
 	number := it.u32()
-	shortest := 1
-	if number >= 0x80 {
-		shortest = 2
-	}
-	if it.err != nil || int(number) >= len(kinds) || it.at-from != shortest {
+	if it.err != nil || int(number) >= len(kinds) {
 		return unknown
+	}
+	if it.in.op == prefixVector && it.at-from != len(appendU32(nil, number)) {
+		it.failAt(from, "the number of a vector instruction is not written in the shortest way")
 	}
 	it.in.op = it.in.op<<8 | opcode(number)
 	return kinds[number]

@@ -5,32 +5,38 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/millrace/millrace/tests/program"
 )
 
-// TestTermEndsViewersInGoodOrder: each viewer gets what was published, a time after which to come
-// back, and an orderly end; the exit status is 0 and nothing is lost.
+// TestTermEndsViewersInGoodOrder: each viewer, of a plain tail and of callbacks of both kinds, gets
+// what was published, a time after which to come back, and an orderly end; the exit status is 0 and
+// nothing is lost.
 func TestTermEndsViewersInGoodOrder(t *testing.T) {
-	const viewers = 20
+	const viewers = 21
 	s := program.Start(t, "--drain", "1s")
 	s.Put("/v1/tenants/acme", nil)
-	s.Put("/v1/tenants/acme/plugins/redact", program.Plugin(t, "redact"))
-	for name, route := range map[string]map[string]any{"tail": {}, "redacted": {"plugin": "redact"}} {
-		route["path"], route["access"], route["subjects"] = "/"+name, "public", []string{"news.>"}
-		s.Put("/v1/tenants/acme/routes/"+name, route)
+	paths := []string{"/tail", "/redact", "/notifications"}
+	for _, path := range paths {
+		route := map[string]any{"path": path, "access": "public", "subjects": []string{"news.>"}}
+		if name := path[1:]; name != "tail" {
+			s.Put("/v1/tenants/acme/plugins/"+name, program.Plugin(t, name))
+			route["plugin"] = name
+		}
+		s.Put("/v1/tenants/acme/routes"+path, route)
 	}
 	var open []*program.Stream
 	for i := range viewers {
-		open = append(open, s.Open([]string{"/t/acme/tail", "/t/acme/redacted"}[i%2]))
+		open = append(open, s.Open("/t/acme"+paths[i%len(paths)]))
 	}
-	if _, err := s.Publish(t.Context(), "acme", program.Event{Subject: "news.today", Data: "hello"}); err != nil {
+	if _, err := s.Publish(t.Context(), "acme", program.Event{Subject: "news.today", Data: `{"message": "hello"}`}); err != nil {
 		t.Fatal(err)
 	}
 	for _, v := range open {
-		if e := v.Next(); e.Data != "hello" {
+		if e := v.Next(); !strings.Contains(e.Data, "hello") {
 			t.Errorf("event %q, want hello", e.Data)
 		}
 	}
@@ -48,7 +54,7 @@ func TestTermEndsViewersInGoodOrder(t *testing.T) {
 		t.Errorf("the exit status is %d, want 0", status)
 	}
 	s.Restart()
-	if e := s.Open("/t/acme/tail?last_event_id=earliest").Next(); e.Data != "hello" {
+	if e := s.Open("/t/acme/tail?last_event_id=earliest").Next(); !strings.Contains(e.Data, "hello") {
 		t.Errorf("event %q after the restart, want hello", e.Data)
 	}
 }

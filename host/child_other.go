@@ -1,0 +1,11 @@
+//go:build !linux
+
+package host
+
+import "os/exec"
+
+// limitProcess does nothing where no limit counts what Go takes: the collector's limit and the
+// timeout remain.
+func limitProcess(int64) error { return nil }
+
+func detach(*exec.Cmd) {}

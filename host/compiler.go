@@ -1,0 +1,84 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// compiler compiles each module in a process of its own, so that one which takes too long or too
+// much memory takes nothing else along. The code gets to wazero through the cache.
+type compiler struct {
+	config Config
+	cache  *cache
+}
+
+// compile sees to it that the cache holds the code of wasm. A module that is not valid or that takes
+// more than its limits is a *RefusedError.
+func (p *compiler) compile(ctx context.Context, wasm []byte) error {
+	staging, err := os.MkdirTemp(p.cache.dir, stagingPrefix+"*")
+	if err != nil {
+		return fmt.Errorf("compile: %w", err)
+	}
+	defer os.RemoveAll(staging)
+	r, err := p.run(ctx, staging, wasm)
+	switch {
+	case err != nil:
+		return err
+	case r.Invalid != "":
+		return refuse("module is not valid: %s", r.Invalid)
+	}
+	if err := p.cache.take(staging, wasm); err != nil {
+		return fmt.Errorf("keep compiled module: %w", err)
+	}
+	return nil
+}
+
+// run runs the process. It is not cut short when ctx ends.
+func (p *compiler) run(ctx context.Context, staging string, wasm []byte) (r report, err error) {
+	c := p.config
+	o, err := json.Marshal(order{Staging: staging, MemoryBytes: c.MemoryBytes, Timeout: 2 * c.CompileTimeout, Bytes: c.CompileBytes})
+	if err != nil {
+		return r, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.CompileTimeout)
+	defer cancel()
+	var output, complaint tail
+	cmd := exec.CommandContext(ctx, c.Compiler[0], c.Compiler[1:]...)
+	cmd.Env = []string{} // it needs nothing that the server's may hold
+	cmd.Stdin = io.MultiReader(bytes.NewReader(append(o, '\n')), bytes.NewReader(wasm))
+	cmd.Stdout, cmd.Stderr = &output, &complaint
+	cmd.WaitDelay = time.Second
+	detach(cmd)
+	err = cmd.Run()
+	switch {
+	case ctx.Err() != nil:
+		return r, refuse("compiling takes longer than %v", c.CompileTimeout)
+	case errors.As(err, new(*exec.ExitError)):
+		return r, p.explain(err, complaint.text)
+	case err != nil:
+		return r, fmt.Errorf("run compiler: %w", err)
+	}
+	if err := json.Unmarshal([]byte(output.text), &r); err != nil {
+		return r, fmt.Errorf("read the compiler's report: %w", err)
+	}
+	return r, nil
+}
+
+// explain is why a compiler process failed that wrote complaint. It is the module's fault unless
+// the compiler says otherwise: nothing else differs between one process and the next.
+func (p *compiler) explain(err error, complaint string) error {
+	if strings.Contains(complaint, "out of memory") || strings.Contains(complaint, "cannot allocate memory") {
+		return refuse("compiling takes more than %d MiB of memory", p.config.CompileBytes>>20)
+	}
+	p.config.Logger.Error("compiler failed", slog.Any("error", err), slog.String("output", complaint))
+	return refuse("the compiler failed")
+}
