@@ -77,7 +77,7 @@ func TestCompilerProcessRefuses(t *testing.T) {
 		want   string
 	}{
 		{"what is not valid", host.Config{}, newModule().export(abi.OnEvent, drop).bytes(), "module is not valid: invalid function[0]"},
-		{"what takes too long", host.Config{CompileTimeout: 300 * time.Millisecond}, bomb(500, 3000), "takes longer than 300ms"},
+		{"what takes too long", host.Config{CompileTimeout: 300 * time.Millisecond}, bomb(1000, 3000), "takes longer than 300ms"},
 		{"what takes too much memory", host.Config{CompileBytes: 64 << 20}, bomb(1000, 3000), "takes more than 64 MiB"},
 		{"what makes it crash", host.Config{Compiler: append(compiler(t), "crash")}, quick, "the compiler failed"},
 	} {
@@ -113,7 +113,7 @@ func TestCompilationsDoNotWaitForAnother(t *testing.T) {
 	ended := make(chan struct{})
 	for range 2 {
 		bombs.Go(func() {
-			if _, err := h.Prepare(context.Background(), bomb(1000, 20000)); !errors.As(err, new(*host.RefusedError)) {
+			if _, err := h.Prepare(context.Background(), bomb(2000, 5000)); !errors.As(err, new(*host.RefusedError)) {
 				t.Errorf("the bomb: %v, want a refusal", err)
 			}
 		})
