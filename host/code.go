@@ -117,21 +117,13 @@ func (c *code) try(ctx context.Context) error {
 	return err
 }
 
-// tail keeps the end of what is logged or written, up to tailBytes.
+// tail keeps the end of what is logged, up to tailBytes.
 type tail struct{ text string }
 
 const tailBytes = 4 << 10
 
-func (t *tail) line(_ slog.Level, text string) { t.add(text + "\n") }
-
-// Write never fails.
-func (t *tail) Write(b []byte) (int, error) {
-	t.add(string(b))
-	return len(b), nil
-}
-
-func (t *tail) add(text string) {
-	t.text += text
+func (t *tail) line(_ slog.Level, text string) {
+	t.text += text + "\n"
 	if over := len(t.text) - tailBytes; over > 0 {
 		t.text = strings.ToValidUTF8(t.text[over:], "")
 	}

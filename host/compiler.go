@@ -51,7 +51,7 @@ func (p *compiler) run(ctx context.Context, staging string, wasm []byte) (r repo
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.CompileTimeout)
 	defer cancel()
-	var output, complaint tail
+	var output, complaint head
 	cmd := exec.CommandContext(ctx, c.Compiler[0], c.Compiler[1:]...)
 	cmd.Env = []string{} // it needs nothing that the server's may hold
 	cmd.Stdin = io.MultiReader(bytes.NewReader(append(o, '\n')), bytes.NewReader(wasm))
@@ -81,4 +81,16 @@ func (p *compiler) explain(err error, complaint string) error {
 	}
 	p.config.Logger.Error("compiler failed", slog.Any("error", err), slog.String("output", complaint))
 	return refuse("the compiler failed")
+}
+
+// head keeps the beginning of what is written, where a process that crashes tells why, up to
+// headBytes.
+type head struct{ text string }
+
+const headBytes = 16 << 10
+
+// Write never fails.
+func (h *head) Write(b []byte) (int, error) {
+	h.text += string(b[:min(len(b), headBytes-len(h.text))])
+	return len(b), nil
 }

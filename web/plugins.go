@@ -135,21 +135,11 @@ func (s *Server) deletePlugin(ctx context.Context, in *PluginPath) (*noContent, 
 
 // findVersion resolves a route's plugin: name (the newest), name@3 or name@sha256:…
 func findVersion(view *broker.View, ref string) (broker.PluginVersion, error) {
-	name, which, pinned := strings.Cut(ref, "@")
-	p, ok := view.Plugins[name]
-	if !ok || len(p.Versions) == 0 {
-		return broker.PluginVersion{}, bad("body.plugin", "There is no plugin %q.", name)
+	v, ok := view.Version(ref)
+	if !ok {
+		return v, bad("body.plugin", "There is no plugin %q.", ref)
 	}
-	if !pinned {
-		return p.Versions[0], nil
-	}
-	number, _ := strconv.Atoi(which)
-	for _, v := range p.Versions {
-		if v.Digest == which || number > 0 && v.Version == number {
-			return v, nil
-		}
-	}
-	return broker.PluginVersion{}, bad("body.plugin", "The plugin %s has no version %q.", name, which)
+	return v, nil
 }
 
 // pluginLog streams a plugin's log lines of this node: the last ones, and then live.
