@@ -239,6 +239,11 @@ func TestDrainingNodeAnswers503(t *testing.T) {
 	if resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" {
 		t.Errorf("a new viewer gets %s with Retry-After %q", resp.Status, resp.Header.Get("Retry-After"))
 	}
+	v := n.open("/t/acme/a", "Accept", "text/event-stream") // an EventSource would give up at a 503
+	v.ended()
+	if !strings.HasPrefix(v.raw.String(), "retry: ") {
+		t.Errorf("an EventSource is turned away by %q, want a retry", v.raw)
+	}
 	if got := n.status("GET", "/healthz", "", nil); got != 200 {
 		t.Errorf("healthz is a %d while draining", got)
 	}

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/millrace/millrace/abi"
+	"github.com/millrace/millrace/abi/sse"
 	"github.com/millrace/millrace/broker"
 )
 
@@ -46,6 +48,21 @@ func (s *Server) serveTenant(c echo.Context, tenant, path string) error {
 		return err
 	}
 	return v.serve()
+}
+
+// comeBack is when a viewer comes back that a draining node has ended or turned away: spread, so
+// that the other nodes do not get everybody in one moment.
+func comeBack() time.Duration { return time.Second + rand.N(4*time.Second) }
+
+// turnAway answers a stream on a draining node. An EventSource gives up for good at an error status,
+// and so is told to come back by a stream that ends at once; others get a 503.
+func (v *viewer) turnAway() error {
+	if !strings.Contains(v.r.Header.Get("Accept"), "text/event-stream") {
+		return fail(http.StatusServiceUnavailable, "The node is draining.").later(1)
+	}
+	v.writeHeader()
+	_ = v.flush(http.NewResponseController(v.w), sse.AppendRetry(nil, comeBack())) // who has left needs no answer
+	return nil
 }
 
 // site returns what a tenant serves here. A tenant that this node has not heard of yet is looked up
@@ -102,9 +119,6 @@ func (s *Server) newViewer(c echo.Context, view *broker.View, r *route, path str
 
 // admittedViewer is the rest of newViewer, once access is granted.
 func (s *Server) admittedViewer(c echo.Context, r *route, req *abi.Request, who principal, subjects []string) (*viewer, error) {
-	if s.draining.Load() {
-		return nil, fail(http.StatusServiceUnavailable, "The node is draining.").later(1)
-	}
 	from, err := startFrom(c.Request())
 	if err != nil {
 		return nil, err

@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"net/http"
 	"time"
 
@@ -53,6 +52,9 @@ type producer interface {
 // serve opens the stream and writes until it ends. An error means that nothing was written yet.
 func (v *viewer) serve() error {
 	s, lim := v.server, v.route.limits
+	if s.draining.Load() {
+		return v.turnAway()
+	}
 	if s.streams.count() >= s.config.Viewers {
 		return fail(http.StatusServiceUnavailable, "This node has all the streams open that it may have.").later(5)
 	}
@@ -148,7 +150,7 @@ func (v *viewer) refused(err error) error {
 	case cause == nil && callbackFailed(err) && !errors.Is(err, host.ErrBusy):
 		return fail(http.StatusBadGateway, "The callback did not start; its plugin's log says more.")
 	case errors.Is(cause, endDrain):
-		return fail(http.StatusServiceUnavailable, "The node is draining.").later(1)
+		return v.turnAway()
 	case errors.Is(cause, endExpired):
 		return fail(http.StatusUnauthorized, "The token has ended.")
 	}
@@ -177,12 +179,8 @@ func (v *viewer) send(e *abi.Event) error {
 // write owns the response: headers, frames as they come, keep-alives, and the last words.
 func (v *viewer) write(first []byte) {
 	defer v.out.fail()
-	h := v.w.Header()
-	h.Set("Content-Type", "text/event-stream; charset=utf-8")
-	h.Set("Cache-Control", "no-cache, no-transform")
-	h.Set("X-Accel-Buffering", "no")
+	v.writeHeader()
 	rc := http.NewResponseController(v.w)
-	v.w.WriteHeader(http.StatusOK)
 	if v.flush(rc, first) != nil {
 		return
 	}
@@ -211,6 +209,14 @@ func (v *viewer) write(first []byte) {
 			return
 		}
 	}
+}
+
+func (v *viewer) writeHeader() {
+	h := v.w.Header()
+	h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	h.Set("Cache-Control", "no-cache, no-transform")
+	h.Set("X-Accel-Buffering", "no")
+	v.w.WriteHeader(http.StatusOK)
 }
 
 // drain writes all that waits.
@@ -272,7 +278,6 @@ func (v *viewer) lastWords(rc *http.ResponseController, why error) {
 	case errors.Is(why, endExpired):
 		_ = v.flush(rc, sse.AppendEvent(nil, &abi.Event{Name: "expired", Data: "{}"}))
 	case errors.Is(why, endDrain):
-		// Spread, so that the other nodes do not get everybody back in one moment.
-		_ = v.flush(rc, sse.AppendRetry(nil, time.Second+rand.N(4*time.Second)))
+		_ = v.flush(rc, sse.AppendRetry(nil, comeBack()))
 	}
 }

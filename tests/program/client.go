@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -154,7 +155,8 @@ func UntilStored[ID any](ctx context.Context, publish func(context.Context) (ID,
 	defer again.Stop()
 	for {
 		id, err := publish(ctx)
-		if refused, ok := err.(*StatusError); err == nil || ok && refused.Status != http.StatusServiceUnavailable {
+		var refused *StatusError
+		if err == nil || errors.As(err, &refused) && refused.Status != http.StatusServiceUnavailable {
 			return id, err
 		}
 		select {

@@ -74,7 +74,8 @@ func build(env []string, pkg string, flags ...string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "go", slices.Concat([]string{"build"}, flags, []string{pkg})...)
+	args := slices.Concat([]string{"build", "-buildvcs=false"}, flags, []string{pkg})
+	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = root
 	cmd.Env = slices.Concat(os.Environ(), []string{"GOFLAGS="}, env)
 	if out, err := cmd.CombinedOutput(); err != nil {

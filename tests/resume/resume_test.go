@@ -29,9 +29,9 @@ const (
 
 	// Resuming near the end of history may need this many times longer than near its start, and the
 	// other way round. Going through what lies before the id needs some 100 times longer near the
-	// end, and getting together all that lies behind it as much longer near the start, where history
-	// may also have to be read from disk.
-	endRatio, startRatio = 10, 25
+	// end. Getting together all that lies behind it needs more than that near the start, where
+	// history may also have to be read from disk.
+	endRatio, startRatio = 10, 50
 )
 
 // TestResumingDoesNotScan resumes from random ids of a long history. Each stream begins with
