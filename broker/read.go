@@ -12,6 +12,7 @@ import (
 
 // Bounds of one read of history.
 const (
+	firstRead  = 32 // events, so that a viewer who comes back soon has a first one
 	readEvents = 512
 	readBytes  = 1 << 20
 )

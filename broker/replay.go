@@ -25,6 +25,7 @@ func (s *Subscription) replay(caller context.Context) ([]*abi.Event, uint64, err
 		return nil, s.cursor, cmp.Or(s.ended(), caller.Err(), err)
 	}
 	s.cursor, s.oldest = through, false
+	s.batch = min(4*s.batch, readEvents)
 	s.link.broker.counts.replayed.Add(uint64(len(events)))
 	return events, s.cursor, nil
 }
@@ -62,7 +63,7 @@ func (s *Subscription) readMerged(ctx context.Context) ([]*abi.Event, uint64, er
 	through := uint64(0)
 	for i, pattern := range s.filter.patterns {
 		msgs, whole, err := s.hub.history.read(ctx, reading{
-			Seq: s.cursor + 1, Batch: readEvents, Subject: eventPrefix + pattern,
+			Seq: s.cursor + 1, Batch: s.batch, Subject: eventPrefix + pattern,
 		})
 		if err != nil {
 			return nil, 0, err

@@ -37,6 +37,7 @@ type Subscription struct {
 	start  Start
 	cursor uint64 // everything matching up to it was returned
 	oldest bool   // nothing was read yet, and it is to begin wherever history begins
+	batch  int    // events that the next step through history reads, from few to many
 
 	once   sync.Once
 	closed chan struct{}
@@ -57,7 +58,7 @@ func (b *Broker) Subscribe(ctx context.Context, tenant string, subjects []string
 	if err != nil {
 		return nil, err
 	}
-	s := &Subscription{link: l, closed: make(chan struct{})}
+	s := &Subscription{link: l, batch: firstRead, closed: make(chan struct{})}
 	after, _ := ParsePosition(from.After)
 	if s.hub, err = l.attach(ctx, after); err != nil {
 		l.release()

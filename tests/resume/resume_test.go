@@ -2,7 +2,6 @@
 package resume
 
 import (
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -14,8 +13,6 @@ import (
 )
 
 func TestMain(m *testing.M) { os.Exit(program.Main(m)) }
-
-var long = flag.Bool("long", false, "publish 1,000,000 events instead of 200,000")
 
 const (
 	resumes = 20
@@ -38,9 +35,9 @@ const (
 // exactly the next event, wherever in history that is, and on a subject that only one event in a
 // hundred is on as well.
 func TestResumingDoesNotScan(t *testing.T) {
-	events := 200_000
-	if *long {
-		events = 1_000_000
+	events := 1_000_000
+	if testing.Short() {
+		events = 200_000
 	}
 	h := &history{server: program.Start(t), batches: make([][]string, events/batchSize)}
 	h.server.Put("/v1/tenants/acme", nil)
