@@ -104,8 +104,8 @@ func TestOutboxPutEndsWithItsContext(t *testing.T) {
 			done <- err
 		}()
 		synctest.Wait()
-		cancel(endTimeout)
-		if err := <-done; !errors.Is(err, endTimeout) {
+		cancel(errTimeout)
+		if err := <-done; !errors.Is(err, errTimeout) {
 			t.Errorf("put = %v, want the context's cause", err)
 		}
 	})

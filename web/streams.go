@@ -12,11 +12,11 @@ import (
 
 // Why a stream is ended from this side; the cause of its context.
 var (
-	endTimeout = errors.New("the route's time limit passed")
-	endExpired = errors.New("the token ended")
-	endDeleted = errors.New("the tenant was deleted")
-	endDrain   = errors.New("the node drains")
-	endLeft    = errors.New("the viewer left")
+	errTimeout = errors.New("the route's time limit passed")
+	errExpired = errors.New("the token ended")
+	errDeleted = errors.New("the tenant was deleted")
+	errDrain   = errors.New("the node drains")
+	errLeft    = errors.New("the viewer left")
 )
 
 // openStream is what the server can do to a stream: end it.
@@ -97,9 +97,9 @@ func (ss *streams) recheck(tenant string, view *broker.View) {
 			continue
 		}
 		if view == nil {
-			o.end(endDeleted)
+			o.end(errDeleted)
 		} else if _, ok := view.Tokens[o.tokenID]; o.tokenID != "" && !ok {
-			o.end(endExpired)
+			o.end(errExpired)
 		}
 	}
 }

@@ -108,15 +108,15 @@ func (v *viewer) recheck(o *openStream) error {
 func (v *viewer) prepare() (release func()) {
 	ctx, end := context.WithCancelCause(v.r.Context())
 	v.ctx, v.end = ctx, end
-	cancels := []context.CancelFunc{func() { end(endLeft) }}
+	cancels := []context.CancelFunc{func() { end(errLeft) }}
 	if ms := v.route.spec.Timeout; ms > 0 {
 		var cancel context.CancelFunc
-		v.ctx, cancel = context.WithTimeoutCause(v.ctx, time.Duration(ms)*time.Millisecond, endTimeout)
+		v.ctx, cancel = context.WithTimeoutCause(v.ctx, time.Duration(ms)*time.Millisecond, errTimeout)
 		cancels = append(cancels, cancel)
 	}
 	if at := v.who.expires(); !at.IsZero() {
 		var cancel context.CancelFunc
-		v.ctx, cancel = context.WithDeadlineCause(v.ctx, at, endExpired)
+		v.ctx, cancel = context.WithDeadlineCause(v.ctx, at, errExpired)
 		cancels = append(cancels, cancel)
 	}
 	bound := v.server.config.QueueBytes
@@ -149,9 +149,9 @@ func (v *viewer) refused(err error) error {
 		return fail(http.StatusServiceUnavailable, "The route is just being changed.").later(1)
 	case cause == nil && callbackFailed(err) && !errors.Is(err, host.ErrBusy):
 		return fail(http.StatusBadGateway, "The callback did not start; its plugin's log says more.")
-	case errors.Is(cause, endDrain):
+	case errors.Is(cause, errDrain):
 		return v.turnAway()
-	case errors.Is(cause, endExpired):
+	case errors.Is(cause, errExpired):
 		return fail(http.StatusUnauthorized, "The token has ended.")
 	}
 	return err
@@ -269,15 +269,15 @@ func (v *viewer) keepAlive() []byte {
 // lastWords ends a stream from this side: what waits goes out, and then why, where a viewer should
 // know.
 func (v *viewer) lastWords(rc *http.ResponseController, why error) {
-	if errors.Is(why, endTimeout) || errors.Is(why, endExpired) || errors.Is(why, endDrain) {
+	if errors.Is(why, errTimeout) || errors.Is(why, errExpired) || errors.Is(why, errDrain) {
 		if _, err := v.drain(rc); err != nil {
 			return
 		}
 	}
 	switch {
-	case errors.Is(why, endExpired):
+	case errors.Is(why, errExpired):
 		_ = v.flush(rc, sse.AppendEvent(nil, &abi.Event{Name: "expired", Data: "{}"}))
-	case errors.Is(why, endDrain):
+	case errors.Is(why, errDrain):
 		_ = v.flush(rc, sse.AppendRetry(nil, comeBack()))
 	}
 }

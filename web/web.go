@@ -158,14 +158,14 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	wg.Go(func() { failed <- server.Serve(l) })
 	select {
 	case err := <-failed:
-		s.streams.endAll(endDrain, 0)
+		s.streams.endAll(errDrain, 0)
 		s.guests.Wait()
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
 	s.draining.Store(true)
 	s.log.Info("draining", "viewers", s.streams.count(), "over", s.config.Drain)
-	s.streams.endAll(endDrain, s.config.Drain)
+	s.streams.endAll(errDrain, s.config.Drain)
 	select { // meanwhile the listener stays: probes and new viewers are answered 503
 	case <-s.streams.emptied:
 	case <-time.After(s.config.Drain + s.config.WriteTimeout):
