@@ -34,6 +34,8 @@ var allowed = map[string]struct{ ours, others []string }{
 		ours:   []string{"abi"},
 		others: []string{"github.com/nats-io/"},
 	},
+	"broker/source":     {ours: []string{"abi", "abi/sse"}, others: []string{"github.com/klauspost/compress"}},
+	"broker/source/...": {ours: []string{"abi", "abi/sse", "broker/source"}, others: []string{"github.com/klauspost/compress"}},
 	"web": {
 		ours:   []string{"abi", "abi/sse", "broker", "host"},
 		others: []string{"github.com/labstack/echo/v4", "github.com/danielgtaylor/huma/v2", "golang.org/x/time/rate"},
