@@ -161,18 +161,21 @@ func (s *Server) rollbackRoute(ctx context.Context, in *struct {
 	return showRoute(http.StatusOK, r), s.settleRoute(ctx, in.Tenant, r)
 }
 
-// putCallback is one call from a file to a live stream: the module becomes a version of the plugin
-// of the route's name, and the route points at it.
-func (s *Server) putCallback(ctx context.Context, in *struct {
-	RoutePath
-	RawBody []byte `contentType:"application/wasm"`
-}) (*struct {
+// callbackOut is the route that serves an uploaded callback, with the version that it became.
+type callbackOut struct {
 	Status int
 	Body   struct {
 		routeBody
 		Version broker.PluginVersion `json:"version"`
 	}
-}, error) {
+}
+
+// putCallback is one call from a file to a live stream: the module becomes a version of the plugin
+// of the route's name, and the route points at it.
+func (s *Server) putCallback(ctx context.Context, in *struct {
+	RoutePath
+	RawBody []byte `contentType:"application/wasm"`
+}) (*callbackOut, error) {
 	if !abi.ValidName(in.Route) {
 		return nil, badName("route")
 	}
@@ -188,26 +191,26 @@ func (s *Server) putCallback(ctx context.Context, in *struct {
 		return nil, err
 	}
 	defer p.Release()
-	if view, err = s.broker.View(ctx, in.Tenant); err != nil {
-		return nil, err
-	}
-	spec := callbackRoute(view, in.Route, v)
-	if err := checkRoute(view, in.Route, &spec); err != nil {
-		return nil, err
-	}
-	r, isNew, err := s.writeRoute(ctx, in.Tenant, in.Route, spec)
+	r, isNew, err := s.pointRoute(ctx, in.Tenant, in.Route, v)
 	if err != nil {
 		return nil, err
 	}
-	out := &struct {
-		Status int
-		Body   struct {
-			routeBody
-			Version broker.PluginVersion `json:"version"`
-		}
-	}{Status: created(isNew)}
+	out := &callbackOut{Status: created(isNew)}
 	out.Body.routeBody, out.Body.Version = showRoute(0, r).Body, v
 	return out, nil
+}
+
+// pointRoute makes or changes a route so that it runs an uploaded callback.
+func (s *Server) pointRoute(ctx context.Context, tenant, name string, v broker.PluginVersion) (broker.Route, bool, error) {
+	view, err := s.broker.View(ctx, tenant)
+	if err != nil {
+		return broker.Route{}, false, err
+	}
+	spec := callbackRoute(view, name, v)
+	if err := checkRoute(view, name, &spec); err != nil {
+		return broker.Route{}, false, err
+	}
+	return s.writeRoute(ctx, tenant, name, spec)
 }
 
 // callbackRoute is the route that an uploaded callback gets: the one that is there, pointed at the

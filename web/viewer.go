@@ -49,24 +49,34 @@ type producer interface {
 	run(v *viewer) error
 }
 
-// serve opens the stream and writes until it ends. An error means that nothing was written yet.
+// serve opens the stream, if the node and the route have room, and writes until it ends. An error
+// means that nothing was written yet.
 func (v *viewer) serve() error {
-	s, lim := v.server, v.route.limits
+	s := v.server
 	if s.draining.Load() {
 		return v.turnAway()
 	}
 	if s.streams.count() >= s.config.Viewers {
 		return fail(http.StatusServiceUnavailable, "This node has all the streams open that it may have.").later(5)
 	}
-	who := v.request.RemoteAddress
-	if v.request.Principal != nil {
-		who = v.request.Principal.Subject
-	}
-	if err := lim.enter(who); err != nil {
+	who := v.name()
+	if err := v.route.limits.enter(who); err != nil {
 		return err
 	}
-	defer lim.leave(who)
+	defer v.route.limits.leave(who)
+	return v.stream()
+}
 
+// name is whom a route's limits count: the principal, or an address for nobody.
+func (v *viewer) name() string {
+	if v.request.Principal != nil {
+		return v.request.Principal.Subject
+	}
+	return v.request.RemoteAddress
+}
+
+func (v *viewer) stream() error {
+	s := v.server
 	release := v.prepare()
 	defer release()
 	o := &openStream{tenant: v.route.tenant, end: v.end}

@@ -7,6 +7,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,39 +40,22 @@ type Config struct {
 	MaxBodyBytes int64         // of a publish batch; default 16 MiB
 }
 
-func (c Config) withDefaults() (Config, error) {
-	var err error
+func (c Config) withDefaults() (_ Config, err error) {
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
+	c.Drain = cmp.Or(c.Drain, 30*time.Second)
+	c.WriteTimeout = cmp.Or(c.WriteTimeout, 15*time.Second)
+	c.Viewers = cmp.Or(c.Viewers, 20_000)
+	c.QueueBytes = cmp.Or(c.QueueBytes, 256<<10)
+	c.RingBytes = cmp.Or(c.RingBytes, 1<<20)
+	c.MaxBodyBytes = cmp.Or(c.MaxBodyBytes, 16<<20)
 	if c.Broker == nil || c.Host == nil {
 		err = errors.Join(err, errors.New("broker and host are required"))
 	}
 	if len(c.AdminToken) < 16 {
 		err = errors.Join(err, errors.New("operator token has fewer than 16 characters"))
 	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
-	for _, d := range []struct {
-		v   *time.Duration
-		def time.Duration
-	}{{&c.Drain, 30 * time.Second}, {&c.WriteTimeout, 15 * time.Second}} {
-		if *d.v == 0 {
-			*d.v = d.def
-		}
-		if *d.v < 0 {
-			err = errors.Join(err, fmt.Errorf("duration %s is negative", *d.v))
-		}
-	}
-	if c.Viewers == 0 {
-		c.Viewers = 20_000
-	}
-	if c.QueueBytes == 0 {
-		c.QueueBytes = 256 << 10
-	}
-	if c.RingBytes == 0 {
-		c.RingBytes = 1 << 20
-	}
-	if c.MaxBodyBytes == 0 {
-		c.MaxBodyBytes = 16 << 20
+	if c.Drain < 0 || c.WriteTimeout < 0 {
+		err = errors.Join(err, errors.New("a duration is negative"))
 	}
 	if c.Viewers < 0 || c.QueueBytes < 0 || c.RingBytes < 0 || c.MaxBodyBytes < 0 {
 		err = errors.Join(err, errors.New("a bound is negative"))
