@@ -9,6 +9,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
+
+	"github.com/millrace/millrace/host"
 )
 
 // Exit statuses.
@@ -36,7 +38,11 @@ type cli struct {
 type console struct {
 	in       io.Reader
 	out, err io.Writer
+	compiler []string // how to run compileCommand in a process of its own; none where that cannot be
 }
+
+// compileCommand is what the server runs itself as to compile one plugin. It is no command for users.
+const compileCommand = "__compile"
 
 func (c *console) printf(format string, args ...any) { fmt.Fprintf(c.out, format, args...) }
 func (c *console) notef(format string, args ...any)  { fmt.Fprintf(c.err, format, args...) }
@@ -50,6 +56,12 @@ func isTerminal(w io.Writer) bool {
 // run does what args ask for and returns the exit status. The end of ctx is how serve, demo and tail
 // are told to stop, which is no failure; it is one for a command that was not done.
 func run(ctx context.Context, args []string, c *console) int {
+	if len(args) == 1 && args[0] == compileCommand {
+		if err := host.CompileMain(c.in, c.out); err != nil {
+			return c.fail(err, exitFailed)
+		}
+		return exitOK
+	}
 	helped := false
 	parser, err := kong.New(&cli{},
 		kong.Name("millrace"),

@@ -11,7 +11,7 @@ import (
 func try(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	var out, err bytes.Buffer
-	status = run(t.Context(), args, &console{strings.NewReader(""), &out, &err})
+	status = run(t.Context(), args, &console{in: strings.NewReader(""), out: &out, err: &err})
 	return status, out.String(), err.String()
 }
 
@@ -81,7 +81,7 @@ func TestAnInterruptEndsWhatGoesOnAndFailsWhatWasNotDone(t *testing.T) {
 	} {
 		var out, err bytes.Buffer
 		args := append(tt.args, "--tenant", "t", "--server", "http://127.0.0.1:1")
-		if status := run(ctx, args, &console{nil, &out, &err}); status != tt.status || err.String() != tt.says {
+		if status := run(ctx, args, &console{out: &out, err: &err}); status != tt.status || err.String() != tt.says {
 			t.Errorf("%s: status %d and %q, want %d and %q", tt.args[0], status, err.String(), tt.status, tt.says)
 		}
 	}

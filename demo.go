@@ -83,7 +83,7 @@ func (d *demo) prepare(ctx context.Context, cache string) (err error) {
 		return err
 	}
 	d.server, err = newServer(ctx, serverConfig{
-		Data: d.data, Cache: compiled, Drain: demoDrain, AdminToken: d.token,
+		Data: d.data, Cache: compiled, Compiler: d.con.compiler, Drain: demoDrain, AdminToken: d.token,
 		Logger: slog.New(slog.NewMultiHandler(
 			slog.NewTextHandler(d.con.err, &slog.HandlerOptions{Level: slog.LevelWarn}),
 			d.logs.handler(slog.LevelInfo),

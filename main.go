@@ -19,5 +19,9 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	context.AfterFunc(ctx, stop) // the first signal ends in good order, a second one at once
-	os.Exit(run(ctx, os.Args[1:], &console{os.Stdin, os.Stdout, os.Stderr}))
+	c := &console{in: os.Stdin, out: os.Stdout, err: os.Stderr}
+	if self, err := os.Executable(); err == nil {
+		c.compiler = []string{self, compileCommand}
+	}
+	os.Exit(run(ctx, os.Args[1:], c))
 }

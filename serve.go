@@ -53,7 +53,7 @@ func (c *serveCommand) Run(ctx context.Context, con *console) (err error) {
 	}
 	s, err := newServer(ctx, serverConfig{
 		Data: c.Data, Cache: filepath.Join(c.Data, "cache", "wasm"), Node: c.Node, Fsync: c.Fsync,
-		Drain: c.Drain, AdminToken: token, Logger: slog.New(c.logHandler(con)),
+		Drain: c.Drain, AdminToken: token, Compiler: con.compiler, Logger: slog.New(c.logHandler(con)),
 	})
 	if err != nil {
 		return errors.Join(err, l.Close())

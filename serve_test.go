@@ -58,7 +58,7 @@ func start(t *testing.T, args ...string) (out *output, stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	out = newOutput()
 	done := make(chan int, 1)
-	go func() { done <- run(ctx, args, &console{strings.NewReader(""), out, out}) }()
+	go func() { done <- run(ctx, args, &console{in: strings.NewReader(""), out: out, err: out}) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if status := <-done; status != exitOK {

@@ -15,10 +15,11 @@ import (
 	"github.com/millrace/millrace/web"
 )
 
-// serverConfig says how a server runs. Every field is needed but Fsync and Node.
+// serverConfig says how a server runs. Every field is needed but Node, Fsync and Compiler.
 type serverConfig struct {
 	Data       string // folder, which nobody else uses while the server runs
-	Cache      string // folder of compiled plugins
+	Cache      string   // folder of compiled plugins
+	Compiler   []string // command that compiles them; none compiles in this process
 	Node       string
 	Fsync      bool
 	Drain      time.Duration
@@ -46,7 +47,7 @@ func newServer(ctx context.Context, c serverConfig) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.host, err = host.New(ctx, host.Config{CacheDir: c.Cache, Logger: c.Logger})
+	s.host, err = host.New(ctx, host.Config{CacheDir: c.Cache, Compiler: c.Compiler, Logger: c.Logger})
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ func tailOf(t *testing.T, asJSON bool, answer func(n int, w http.ResponseWriter)
 		*lastIDs = append(*lastIDs, r.Header.Get("Last-Event-ID")) // one connection at a time
 		answer(len(*lastIDs), w)
 	})
-	return &tail{client: c, con: &console{nil, out, io.Discard}, json: asJSON, base: time.Millisecond}, lastIDs, out
+	return &tail{client: c, con: &console{out: out, err: io.Discard}, json: asJSON, base: time.Millisecond}, lastIDs, out
 }
 
 func TestTailGoesOnAfterTheLastEvent(t *testing.T) {

@@ -98,10 +98,10 @@ func newBatch(l *link, ps []Publication) *batch {
 		w.first[i] = i
 		if p.Key == "" {
 			w.keyed = false
-		} else if j, ok := byKey[p.Key]; ok {
+		} else if j, ok := byKey[p.messageID()]; ok {
 			w.first[i] = j
 		} else {
-			byKey[p.Key] = i
+			byKey[p.messageID()] = i
 		}
 	}
 	return w
@@ -191,7 +191,7 @@ func (w *batch) findStored(ctx context.Context, open []int) error {
 			continue
 		}
 		probe := &nats.Msg{Subject: eventPrefix + w.ps[i].Subject, Header: nats.Header{}}
-		probe.Header.Set(jetstream.MsgIDHeader, messageID(w.ps[i].Key))
+		probe.Header.Set(jetstream.MsgIDHeader, w.ps[i].messageID())
 		probe.Header.Set(jetstream.ExpectedLastMsgIDHeader, "none-"+randomID())
 		ack, err := w.link.publish(ctx, probe)
 		switch {

@@ -19,7 +19,7 @@ type Publication struct {
 	Subject string
 	Data    string // UTF-8
 	Name    string // event type, may be empty
-	Key     string // idempotency: within two minutes, a second publication of the tenant with it stores nothing
+	Key     string // idempotency: within two minutes, a second publication to the subject with it stores nothing
 }
 
 // check returns what is wrong with p, ErrTooBig or an *InvalidError.
@@ -52,14 +52,15 @@ func (p Publication) message() *nats.Msg {
 		m.Header.Set(nameHeader, encodeName(p.Name))
 	}
 	if p.Key != "" {
-		m.Header.Set(jetstream.MsgIDHeader, messageID(p.Key))
+		m.Header.Set(jetstream.MsgIDHeader, p.messageID())
 	}
 	return m
 }
 
 // messageID is short whatever the key holds, and of no form that native clients are likely to use.
-func messageID(key string) string {
-	sum := sha256.Sum256([]byte(key))
+// It is for one subject: who may publish to some only must not be able to take others' keys.
+func (p Publication) messageID() string {
+	sum := sha256.Sum256([]byte(p.Subject + "\x00" + p.Key))
 	return "key-" + base64.RawURLEncoding.EncodeToString(sum[:18])
 }
 

@@ -37,7 +37,7 @@ type RouteSpec struct {
 	Async             bool        `json:"async,omitempty"`
 	Retry             int64       `json:"retry,omitempty" minimum:"0" maximum:"86400000" doc:"Milliseconds a client waits before it reconnects; sent once, first"`
 	KeepAliveInterval *int64      `json:"keepAliveInterval,omitempty" minimum:"0" maximum:"86400000" doc:"Milliseconds; 0 is off, default 15000"`
-	Timeout           int64       `json:"timeout,omitempty" minimum:"0" doc:"Milliseconds after which the stream and its callback are stopped; 0 is none"`
+	Timeout           int64       `json:"timeout,omitempty" minimum:"0" maximum:"31536000000" doc:"Milliseconds after which the stream and its callback are stopped; 0 is none"`
 	Cors              Origins     `json:"cors,omitempty"`
 	Scope             string      `json:"scope,omitempty" enum:"shared,viewer" doc:"Of an event callback; default shared"`
 	Access            Access      `json:"access" required:"false"`

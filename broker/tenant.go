@@ -32,7 +32,7 @@ type Spec struct {
 
 // Quotas bound what a tenant may use; zero is the server's default.
 type Quotas struct {
-	HistoryBytes int64  `json:"historyBytes,omitempty" minimum:"0" doc:"Bytes of history kept; default 1 GiB"`
+	HistoryBytes int64  `json:"historyBytes,omitempty" minimum:"0" maximum:"1099511627776" doc:"Bytes of history kept; default 1 GiB"`
 	HistoryAge   string `json:"historyAge,omitempty" doc:"How long events are kept, such as 24h (the default)"`
 }
 

@@ -20,6 +20,7 @@ type module struct {
 	memory    string // the name that the memory is exported by
 	start     int    // function index, or -1
 	table     int    // entries of a table of empty funcref
+	globals   int    // mutable, i32, 0 at first
 	extra     []byte // sections appended as they are
 }
 
@@ -96,6 +97,14 @@ func (m *module) report() []byte {
 		m.text("r"), i32(0), i32(4), i64(0), call(m.imported("kvPut")), drop)
 }
 
+// plain gives the module a function that changes a table, so that its instances do not begin with a
+// snapshot. All imports come before.
+func (m *module) plain() *module {
+	m.table = max(m.table, 1)
+	m.function(":", 0, i32(0), []byte{0xd0, 0x70, 0x26, 0}) // table.set 0 to null
+	return m
+}
+
 func (m *module) bytes() []byte {
 	out := []byte("\x00asm\x01\x00\x00\x00")
 	typeOf := func(signature string) []byte {
@@ -135,6 +144,7 @@ func (m *module) bytes() []byte {
 	if !m.noMemory {
 		out = append(out, section(5, slices.Concat([]byte{0}, leb(int(m.pages))))...)
 	}
+	out = append(out, section(6, slices.Repeat([][]byte{{0x7f, 1, 0x41, 0, 0x0b}}, m.globals)...)...)
 	out = append(out, section(7, exports...)...)
 	if m.start >= 0 {
 		out = append(out, slices.Concat([]byte{8}, str(string(leb(m.start))))...)
@@ -202,6 +212,10 @@ var (
 	truncate    = []byte{0xa8} // i32.trunc_f32_s
 	nan         = []byte{0x43, 0, 0, 0xc0, 0x7f}
 )
+
+func globalGet(n int) []byte { return append([]byte{0x23}, leb(n)...) }
+
+func globalSet(n int) []byte { return append([]byte{0x24}, leb(n)...) }
 
 func i32(v int) []byte { return append([]byte{0x41}, sleb(int64(int32(uint32(v))))...) }
 

@@ -26,10 +26,16 @@ type call struct {
 	instance *instance
 	phase    phase
 	ends     context.Context // ends with the stream, or when the event's or the start's time is up
+	hard     context.Context // ends when the guest is stopped for good
+	limit    Limit           // which hard stands for
 	log      *pluginLog
 	session  Session
+	share    *Share        // nil: unlimited
+	spent    time.Duration // of processor time, on the event or since the last call of the host
+	called   bool          // the host, since the guest was given fuel
 
 	closed  bool       // the guest called close
+	time    eventTime  // of onEvent
 	event   *abi.Event // of onEvent, until receive took it
 	outcome Outcome
 	sent    int // bytes in outcome
@@ -46,18 +52,23 @@ type entry struct {
 
 type callKey struct{}
 
+// withCall returns a context that carries c, as eventTime does by itself.
 func withCall(ctx context.Context, c *call) context.Context {
 	return context.WithValue(ctx, callKey{}, c)
 }
 
 func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
 
-// ended tells whether the stream is over for the guest.
-func (c *call) ended() bool { return c.closed || c.ends.Err() != nil }
+// ended tells whether the stream is over for the guest. An event whose time is up is not asked
+// about: its guest is stopped.
+func (c *call) ended() bool {
+	return c.closed || c.phase != inEvent && c.ends.Err() != nil
+}
 
 // emit gives e to the viewer, or keeps it as an output.
 func (c *call) emit(e abi.Event) error {
 	if c.phase == streaming {
+		c.park()
 		return c.session.Emitter.Send(e)
 	}
 	sent := c.sent + len(e.Data) + len(e.Name) + len(e.ID)
@@ -81,6 +92,7 @@ func (c *call) end() {
 
 // wait waits for d, or until the stream is over.
 func (c *call) wait(d time.Duration) error {
+	c.park()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -117,6 +129,7 @@ func (c *call) next(timeout time.Duration) (*abi.Event, error) {
 		}
 		return e, nil
 	}
+	c.park()
 	ctx := c.ends
 	if timeout >= 0 {
 		var cancel context.CancelFunc

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/millrace/millrace/host/wasm"
 	"github.com/tetratelabs/wazero"
 )
 
@@ -15,7 +16,10 @@ type code struct {
 	host     *Host
 	info     Info
 	compiled wazero.CompiledModule
-	refs     int // of Host.mu
+	pages    uint32     // that its memory has before anything runs
+	seed     *wasm.Seed // what was compiled, until the snapshot is taken; nil for a plain module
+	snapshot *snapshot  // nil: each instance starts as the module says
+	refs     int        // of Host.mu
 }
 
 // building is a build that others wait for.
@@ -34,9 +38,7 @@ func (h *Host) codeFor(ctx context.Context, digest string, build func() (*code, 
 		case c != nil:
 			return c, nil
 		case mine != nil:
-			c, err := build()
-			h.settle(digest, c, err)
-			return c, err
+			return h.builtFor(digest, build)
 		}
 		select {
 		case <-other.done:
@@ -47,6 +49,16 @@ func (h *Host) codeFor(ctx context.Context, digest string, build func() (*code, 
 			return nil, other.refused
 		}
 	}
+}
+
+// errUnbuilt is what others find of a build that panicked.
+var errUnbuilt = errors.New("build did not come to its end")
+
+// builtFor runs the build that reserve gave to the caller.
+func (h *Host) builtFor(digest string, build func() (*code, error)) (c *code, err error) {
+	err = errUnbuilt
+	defer func() { h.settle(digest, c, err) }()
+	return build()
 }
 
 // reserve returns the code with the digest, or else a build of it that runs, or else one that the
@@ -96,24 +108,40 @@ func (c *code) drop() {
 		return
 	}
 	delete(c.host.codes, c.info.Digest)
-	if err := c.compiled.Close(context.Background()); err != nil {
+	if err := c.close(); err != nil {
 		c.host.config.Logger.Error("close module", "digest", c.info.Digest, "error", err)
 	}
 }
 
-// try starts one instance and closes it again. A module whose start fails is refused.
+// close frees what the code holds.
+func (c *code) close() error {
+	err := c.compiled.Close(context.Background())
+	if c.snapshot != nil {
+		err = errors.Join(err, c.snapshot.image.close())
+	}
+	return err
+}
+
+// try starts one instance, takes the snapshot of a seed, and closes the instance again. A module
+// whose start fails is refused.
 func (c *code) try(ctx context.Context) error {
 	c.refs = 2 // the caller's, and one for the instance
 	output := &tail{}
-	i, err := c.start(ctx, "", c.host.newPluginLog(), output.line)
-	if err == nil {
-		i.close()
+	i, err := c.start(ctx, "", c.host.newPluginLog(), output.line, nil)
+	var trap *TrapError
+	switch {
+	case errors.As(err, &trap):
+		return &RefusedError{Reason: "module does not start: " + trap.Reason, Output: output.text}
+	case err != nil:
+		return err
+	}
+	defer i.close()
+	c.info.Output = output.text
+	if c.seed == nil {
 		return nil
 	}
-	var trap *TrapError
-	if errors.As(err, &trap) {
-		return &RefusedError{Reason: "module does not start: " + trap.Reason, Output: output.text}
-	}
+	c.snapshot, err = takeSnapshot(c.seed, i.module, i.memory)
+	c.seed = nil // it refers to the module's bytes
 	return err
 }
 

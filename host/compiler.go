@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/exec"
 	"strings"
@@ -76,11 +75,20 @@ func (p *compiler) run(ctx context.Context, staging string, wasm []byte) (r repo
 // explain is why a compiler process failed that wrote complaint. It is the module's fault unless
 // the compiler says otherwise: nothing else differs between one process and the next.
 func (p *compiler) explain(err error, complaint string) error {
-	if strings.Contains(complaint, "out of memory") || strings.Contains(complaint, "cannot allocate memory") {
-		return refuse("compiling takes more than %d MiB of memory", p.config.CompileBytes>>20)
+	for _, sign := range outOfMemory {
+		if strings.Contains(complaint, sign) {
+			return refuse("compiling takes more than %d MiB of memory", p.config.CompileBytes>>20)
+		}
 	}
-	p.config.Logger.Error("compiler failed", slog.Any("error", err), slog.String("output", complaint))
+	p.config.Logger.Error("compiler failed", "error", err, "output", complaint)
 	return refuse("the compiler failed")
+}
+
+// outOfMemory is what Go's runtime and C's thread library say when the system gives no more memory,
+// for the heap, for code, for a thread's stack or for the race detector.
+var outOfMemory = []string{
+	"out of memory", "cannot allocate memory", "cannot map pages",
+	"failed to create new OS thread", "pthread_create failed", "failed to allocate",
 }
 
 // head keeps the beginning of what is written, where a process that crashes tells why, up to

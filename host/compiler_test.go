@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,8 +18,28 @@ import (
 	"github.com/millrace/millrace/host"
 )
 
-// compilerArgument makes the test binary a compiler process.
-const compilerArgument = "__compile"
+// compilerArgument makes the test binary a compiler process. After it comes nothing, or how the
+// process differs: "crash", or a file that it waits for when a module has the section waitForGate.
+const (
+	compilerArgument = "__compile"
+	waitForGate      = "wait for the gate"
+)
+
+func beCompiler(how []string) {
+	in, err := io.ReadAll(os.Stdin)
+	if err != nil || slices.Equal(how, []string{"crash"}) {
+		panic(fmt.Sprint("as asked for, or ", err))
+	}
+	for bytes.Contains(in, []byte(waitForGate)) {
+		if _, err := os.Stat(how[0]); err == nil {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if err := host.CompileMain(bytes.NewReader(in), os.Stdout); err != nil {
+		panic(err)
+	}
+}
 
 // compiler is the command of a compiler process.
 func compiler(t testing.TB) []string {
@@ -29,18 +51,21 @@ func compiler(t testing.TB) []string {
 	return []string{self, compilerArgument}
 }
 
-// bomb is a module that is valid and small, and that the compiler makes much of: each local may leave
-// each block with another value than it had, so that there are locals times blocks of phi nodes.
-func bomb(locals, blocks int) []byte {
+// bomb is a module that passes the vet and that the compiler makes much of: functions in which each
+// local may leave each block with another value than it had, so that there are locals times blocks of
+// phi nodes.
+func bomb(functions int) []byte {
+	const locals, blocks = 300, 1000
 	step := slices.Concat([]byte{0x02, 0x40}, localGet0, []byte{0x0d, 0}, // block: leave it if local 0 is set
 		localGet0, localSet0, []byte{0x0b})
 	var uses [][]byte
 	for n := range locals {
 		uses = append(uses, []byte{0x20}, leb(n), drop)
 	}
-	m := newModule()
-	m.exports = append(m.exports, moduleExport{abi.OnEvent, 0,
-		m.function(":i", locals, bytes.Repeat(step, blocks), slices.Concat(uses...), i32(0))})
+	m := newModule().export(abi.OnEvent, i32(0))
+	for range functions {
+		m.function(":", locals, bytes.Repeat(step, blocks), slices.Concat(uses...))
+	}
 	return m.bytes()
 }
 
@@ -77,8 +102,8 @@ func TestCompilerProcessRefuses(t *testing.T) {
 		want   string
 	}{
 		{"what is not valid", host.Config{}, newModule().export(abi.OnEvent, drop).bytes(), "module is not valid: invalid function[0]"},
-		{"what takes too long", host.Config{CompileTimeout: 300 * time.Millisecond}, bomb(1000, 3000), "takes longer than 300ms"},
-		{"what takes too much memory", host.Config{CompileBytes: 64 << 20}, bomb(1000, 3000), "takes more than 64 MiB"},
+		{"what takes too long", host.Config{CompileTimeout: 3 * time.Second}, bomb(48), "takes longer than 3s"},
+		{"what takes too much memory", host.Config{CompileBytes: 32 << 20}, bomb(4), "takes more than 32 MiB"},
 		{"what makes it crash", host.Config{Compiler: append(compiler(t), "crash")}, quick, "the compiler failed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -105,32 +130,35 @@ func TestCompilerProcessRefuses(t *testing.T) {
 	}
 }
 
-// TestCompilationsDoNotWaitForAnother has one module compile until its time is up, which nobody
-// else notices, and asks for that module twice.
+// TestCompilationsDoNotWaitForAnother has the compiler of one module, which two ask for, wait until
+// another module is there.
 func TestCompilationsDoNotWaitForAnother(t *testing.T) {
-	h := newHost(t, host.Config{Compiler: compiler(t), CompileTimeout: 3 * time.Second, CompileBytes: 4 << 30})
-	var bombs sync.WaitGroup
-	ended := make(chan struct{})
+	gate := filepath.Join(t.TempDir(), "gate")
+	h := newHost(t, host.Config{Compiler: append(compiler(t), gate), CompileTimeout: time.Minute})
+	slow := newModule().export(abi.OnEvent, i32(0))
+	slow.extra = custom(waitForGate)
+	module := slow.bytes()
+	var callers sync.WaitGroup
 	for range 2 {
-		bombs.Go(func() {
-			if _, err := h.Prepare(context.Background(), bomb(2000, 5000)); !errors.As(err, new(*host.RefusedError)) {
-				t.Errorf("the bomb: %v, want a refusal", err)
+		callers.Go(func() {
+			if _, err := h.Prepare(context.Background(), module); err != nil {
+				t.Error(err)
 			}
 		})
 	}
-	go func() { bombs.Wait(); close(ended) }()
 	for n := range 3 {
 		wasm := newModule().export(abi.OnEvent, i32(n)).bytes()
 		if _, err := h.Prepare(t.Context(), wasm); err != nil {
 			t.Error(err)
 		}
 	}
-	select {
-	case <-ended:
-		t.Error("the bomb ended before others were compiled")
-	default:
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
 	}
-	<-ended
+	callers.Wait()
+	if s := h.Stats(); s.Modules != 4 {
+		t.Errorf("there are %d modules, want 4", s.Modules)
+	}
 }
 
 func TestScrambledCodeIsCompiledAnew(t *testing.T) {

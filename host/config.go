@@ -25,6 +25,10 @@ type Config struct {
 	SendBytes      int           // of one event's data, comment, published event, stored value; default abi.MaxSendBytes
 	StartTimeout   time.Duration // for a start function and _initialize together; default 5 s
 	EventTimeout   time.Duration // by the wall clock, for one onEvent call; default 1 s, so that load alone does not trip it
+	CPUSlice       time.Duration // of processor time, for onStream between two calls of the host; default 100 ms
+	CPUEvent       time.Duration // of processor time, for one onEvent call; default 50 ms
+	CPUShare       float64       // of processors, for all calls on one Share; default half of GOMAXPROCS
+	CallDepth      int           // calls inside each other; default 10,000
 	Grace          time.Duration // from the end of a stream until its callback is stopped; default 1 s
 	IdleInstances  int           // of one plugin for onEvent, and so its calls at a time; default GOMAXPROCS
 	Instances      int           // live on this node, past it ErrBusy; default 10,000
@@ -41,6 +45,10 @@ func (c Config) withDefaults() (_ Config, err error) {
 	c.SendBytes = cmp.Or(c.SendBytes, abi.MaxSendBytes)
 	c.StartTimeout = cmp.Or(c.StartTimeout, 5*time.Second)
 	c.EventTimeout = cmp.Or(c.EventTimeout, time.Second)
+	c.CPUSlice = cmp.Or(c.CPUSlice, 100*time.Millisecond)
+	c.CPUEvent = cmp.Or(c.CPUEvent, 50*time.Millisecond)
+	c.CPUShare = cmp.Or(c.CPUShare, float64(runtime.GOMAXPROCS(0))/2)
+	c.CallDepth = cmp.Or(c.CallDepth, 10_000)
 	c.Grace = cmp.Or(c.Grace, time.Second)
 	c.IdleInstances = cmp.Or(c.IdleInstances, runtime.GOMAXPROCS(0))
 	c.Instances = cmp.Or(c.Instances, 10_000)
@@ -53,13 +61,17 @@ func (c Config) withDefaults() (_ Config, err error) {
 	}{
 		{"cache bytes", c.CacheBytes, 1, math.MaxInt64},
 		{"compile timeout", int64(c.CompileTimeout), 1, math.MaxInt64 / 2},
-		{"compile bytes", c.CompileBytes, 64 << 20, math.MaxInt64 / 2},
+		{"compile bytes", c.CompileBytes, 16 << 20, math.MaxInt64 / 2},
 		{"compilations", int64(c.Compilations), 1, 1 << 10},
 		{"module bytes", int64(c.ModuleBytes), 8, 1 << 30},
 		{"memory bytes", c.MemoryBytes, pageBytes, 1 << 32},
 		{"send bytes", int64(c.SendBytes), 1, 1 << 30},
 		{"start timeout", int64(c.StartTimeout), 1, math.MaxInt64},
 		{"event timeout", int64(c.EventTimeout), 1, math.MaxInt64},
+		{"cpu slice", int64(c.CPUSlice), 1, math.MaxInt64},
+		{"cpu per event", int64(c.CPUEvent), 1, math.MaxInt64},
+		{"cpu share in thousandths", int64(c.CPUShare * 1000), 1, 1 << 20},
+		{"call depth", int64(c.CallDepth), 1, 1 << 20},
 		{"grace", int64(c.Grace), 1, math.MaxInt64},
 		{"idle instances", int64(c.IdleInstances), 1, math.MaxInt32},
 		{"instances", int64(c.Instances), 1, math.MaxInt32},

@@ -43,6 +43,7 @@ func comment(_ context.Context, c *call, a args) int64 {
 	case !utf8.Valid(text):
 		return status(abi.Invalid)
 	}
+	c.park()
 	return status(c.session.Emitter.Comment(string(text)))
 }
 

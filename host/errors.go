@@ -44,10 +44,13 @@ type Limit string
 
 // Limits that stop a callback.
 const (
-	LimitStart Limit = "start timeout" // the start function and _initialize
-	LimitEvent Limit = "event timeout" // one onEvent call
-	LimitGrace Limit = "grace"         // an onStream that went on after its stream had ended
-	LimitStack Limit = "call depth"
+	LimitStart    Limit = "start timeout" // the start function and _initialize
+	LimitEvent    Limit = "event timeout" // one onEvent call
+	LimitGrace    Limit = "grace"         // an onStream that went on after its stream had ended
+	LimitSlice    Limit = "cpu slice"     // an onStream that ran on without calling the host
+	LimitEventCPU Limit = "cpu per event"
+	LimitShare    Limit = "cpu share" // of all callbacks on one Share
+	LimitStack    Limit = "call depth"
 )
 
 // TrapError is a callback that did not come to its end: a fault of the guest, a limit, an exit.

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/millrace/millrace/abi"
 )
@@ -41,7 +42,7 @@ func (p *Plugin) Event(ctx context.Context, s Session, e *abi.Event) (Outcome, e
 	i := p.takeIdle()
 	if i == nil {
 		var err error
-		if i, err = p.start(ctx, abi.OnEvent, s.Log); err != nil {
+		if i, err = p.start(ctx, abi.OnEvent, s); err != nil {
 			return Outcome{}, fmt.Errorf("start instance: %w", err)
 		}
 	}
@@ -50,12 +51,13 @@ func (p *Plugin) Event(ctx context.Context, s Session, e *abi.Event) (Outcome, e
 
 // event runs onEvent on i, which it closes or puts back.
 func (p *Plugin) event(ctx context.Context, i *instance, s Session, e *abi.Event) (Outcome, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.host.config.EventTimeout)
-	defer cancel()
 	p.host.events.Add(1)
-	c := &call{host: p.host, phase: inEvent, ends: ctx, log: p.log, session: s, event: e}
-	code, err := i.run(ctx, c, abi.OnEvent, LimitEvent)
-	if err == nil && i.reusable(ctx) {
+	c := &call{host: p.host, phase: inEvent, limit: LimitEvent, log: p.log, session: s, share: p.shareOf(s), event: e}
+	c.time = eventTime{caller: context.WithoutCancel(ctx), until: time.Now().Add(p.host.config.EventTimeout), call: c}
+	defer c.time.end()
+	c.ends = &c.time
+	code, err := i.run(&c.time, c, abi.OnEvent)
+	if err == nil && !i.module.IsClosed() {
 		p.putIdle(i)
 	} else {
 		i.close()

@@ -60,6 +60,9 @@ func (h *Host) guard(declared abi.Function, f function) api.GoModuleFunc {
 			}
 		}()
 		c := callOf(ctx)
+		if f := c.enterHost(); f != nil {
+			panic(f)
+		}
 		result := int64(abi.Unavailable)
 		if c.phase != starting || declared.Name == "log" {
 			result = f(ctx, c, args{declared.Name, m.Memory(), stack})
@@ -77,7 +80,7 @@ func (h *Host) guestFault(name string, r any) *fault {
 		return f
 	}
 	h.config.Logger.Error("host function panicked", "function", name, "panic", r, "stack", string(debug.Stack()))
-	return &fault{name + ": the host failed"}
+	return &fault{reason: name + ": the host failed"}
 }
 
 // args are a call's arguments, by position; a string or byte range takes two.
@@ -100,7 +103,7 @@ func (a args) bytes(at int) []byte {
 	}
 	b, ok := a.memory.Read(pointer, length)
 	if !ok {
-		panic(&fault{fmt.Sprintf("%s: %d bytes at %d are outside of memory", a.function, length, pointer)})
+		panic(&fault{reason: fmt.Sprintf("%s: %d bytes at %d are outside of memory", a.function, length, pointer)})
 	}
 	return b
 }

@@ -19,7 +19,7 @@ var scratch string
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == compilerArgument {
-		beCompiler()
+		beCompiler(os.Args[2:])
 		return
 	}
 	var err error
@@ -30,15 +30,6 @@ func TestMain(m *testing.M) {
 		os.RemoveAll(scratch)
 		os.Exit(code)
 	}))
-}
-
-func beCompiler() {
-	if os.Args[len(os.Args)-1] == "crash" {
-		panic("as asked for")
-	}
-	if err := host.CompileMain(os.Stdin, os.Stdout); err != nil {
-		panic(err)
-	}
 }
 
 // built builds testdata/gopher once.
@@ -164,6 +155,21 @@ func TestSurroundings(t *testing.T) {
 	}
 	if got := s.viewer.data(); len(got) != 2 || got[0] == got[1] {
 		t.Errorf("two instances drew the random bytes %v", got)
+	}
+}
+
+// TestClockGoesOn lets instances look at the time that begin with a snapshot taken before.
+func TestClockGoesOn(t *testing.T) {
+	s := gopherStage(t, host.Config{})
+	if !s.plugin.Info().Snapshot {
+		t.Errorf("no snapshot: %+v", s.plugin.Info())
+	}
+	for range 3 {
+		for _, what := range []string{"nap", "surroundings"} {
+			if err := s.do(t.Context(), what); err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
 	}
 }
 

@@ -1,7 +1,8 @@
 // Package host prepares and runs plugins: modules of WebAssembly that come from strangers.
 //
-// A module goes one way: it is vetted, compiled, started once for trial, and then run, with an
-// instance of its own for each onStream and a few that take turns for onEvent. The package owns
+// A module goes one way: it is vetted, metered, compiled in a process of its own, started once, and
+// then run from a snapshot of that start, with an instance of its own for each onStream and a few
+// that take turns for onEvent. The package owns
 // the runtime, the compiled modules, every instance and the host functions; what a plugin sends
 // to, reads from and stores in comes in with each call. It knows nothing of HTTP, routes, tenants
 // or NATS.
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/abi"
+	"github.com/millrace/millrace/host/wasm"
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 )
@@ -58,6 +60,7 @@ func New(ctx context.Context, c Config) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("host configuration: %w", err)
 	}
+	c.Instances = possibleInstances(c)
 	cache, err := openCache(ctx, c)
 	if err != nil {
 		return nil, err
@@ -79,20 +82,30 @@ func New(ctx context.Context, c Config) (*Host, error) {
 	return h, nil
 }
 
-// runtimeConfig compiles under WithCloseOnContextDone: each loop and each function then looks
-// whether its context has ended, which makes loops 4 to 16 times slower, but nothing else stops an
-// endless one, and one that never calls the host would block the garbage collector and with it the
-// process. Once modules are metered they stop by themselves, and this goes.
+// possibleInstances is Config.Instances, or less where the system has no room for their memories.
+func possibleInstances(c Config) int {
+	most := mostRegions()
+	if most == 0 || c.Instances <= most {
+		return c.Instances
+	}
+	c.Logger.Warn("fewer instances than configured: raise vm.max_map_count", "configured", c.Instances, "possible", most)
+	return most
+}
+
+// runtimeConfig compiles without WithCloseOnContextDone, which makes loops 4 to 16 times slower:
+// modules are metered, and stop by themselves.
 func runtimeConfig(memoryBytes int64, cache wazero.CompilationCache) wazero.RuntimeConfig {
 	return wazero.NewRuntimeConfigCompiler().
 		WithCompilationCache(cache).
-		WithCloseOnContextDone(true).
 		WithDebugInfoEnabled(false). // DWARF comes from strangers too, and is read where nothing recovers
 		WithMemoryLimitPages(uint32(memoryBytes / pageBytes))
 }
 
 // provide instantiates the two modules that plugins import from, and notes what they hold.
 func (h *Host) provide(ctx context.Context) error {
+	if _, err := h.metering().Instantiate(ctx); err != nil {
+		return fmt.Errorf("instantiate module %s: %w", wasm.MeterModule, err)
+	}
 	h.imports = map[string]map[string]signature{}
 	for name, builder := range map[string]interface {
 		Compile(context.Context) (wazero.CompiledModule, error)

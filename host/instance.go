@@ -3,6 +3,8 @@ package host
 import (
 	"context"
 	"crypto/rand"
+	"errors"
+	"fmt"
 	"log/slog"
 	"runtime"
 	"time"
@@ -22,9 +24,12 @@ const kvPutsPerSecond = 100
 type instance struct {
 	code     *code
 	module   api.Module
+	memory   *region
 	callback api.Function // looked up once: that costs 4 µs and 12 KB
 	call     *call        // what runs now
 	clock    clock
+	meter    meter
+	share    *Share // that it ran on last
 	stdout   lineWriter
 	stderr   lineWriter
 	puts     *rate.Limiter
@@ -35,7 +40,7 @@ type instance struct {
 // start makes an instance of c for the callback, or for none, and runs what the module runs at its
 // start. The instance takes the caller's reference of c, also when it fails. A module's own failure
 // is a *TrapError.
-func (c *code) start(ctx context.Context, callback string, log *pluginLog, sink lineSink) (*instance, error) {
+func (c *code) start(ctx context.Context, callback string, log *pluginLog, sink lineSink, share *Share) (*instance, error) {
 	if err := c.host.enter(1); err != nil {
 		c.drop()
 		return nil, err
@@ -48,7 +53,7 @@ func (c *code) start(ctx context.Context, callback string, log *pluginLog, sink 
 	}
 	i.stdout = lineWriter{instance: i, level: slog.LevelInfo}
 	i.stderr = lineWriter{instance: i, level: slog.LevelWarn}
-	if err := i.initialize(ctx, log, sink); err != nil {
+	if err := i.initialize(ctx, log, sink, share); err != nil {
 		i.close()
 		return nil, err
 	}
@@ -58,21 +63,51 @@ func (c *code) start(ctx context.Context, callback string, log *pluginLog, sink 
 	return i, nil
 }
 
-// initialize runs the module's start function, if any, and _initialize. Only their own time limit
+// initialize makes the module's instance and brings it to where callbacks can run: from its code's
+// snapshot, or by running its start function, if any, and _initialize. Only their own time limit
 // stops them: that whoever asked has left is no fault of the module.
-func (i *instance) initialize(ctx context.Context, log *pluginLog, sink lineSink) error {
+func (i *instance) initialize(ctx context.Context, log *pluginLog, sink lineSink, share *Share) error {
+	if err := i.reserve(); err != nil {
+		return fmt.Errorf("%w: %w", ErrBusy, err)
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), i.code.host.config.StartTimeout)
 	defer cancel()
-	c := &call{host: i.code.host, phase: starting, ends: ctx, log: log, session: Session{Log: sink}}
-	defer i.begin(c)()
+	c := &call{host: i.code.host, phase: starting, ends: ctx, limit: LimitStart, log: log, share: share, session: Session{Log: sink}}
 	ctx = withCall(ctx, c)
+	defer i.begin(ctx, c)()
 	var err error
-	i.module, err = i.code.host.runtime.InstantiateModule(ctx, i.code.compiled, i.config())
+	i.module, err = i.code.host.runtime.InstantiateModule(i.memory.within(ctx), i.code.compiled, i.config())
 	if err != nil {
-		return explain(ctx, abi.Initialize, LimitStart, err)
+		return explain(abi.Initialize, err)
+	}
+	if s := i.code.snapshot; s != nil {
+		return s.restore(i.module)
+	}
+	return explain(abi.Initialize, i.boot(ctx))
+}
+
+// reserve makes the memory that the module starts with. Once it is there wazero need not ask for
+// memory where it does not expect to be refused.
+func (i *instance) reserve() (err error) {
+	c := i.code
+	if i.memory, err = newRegion(c.host.config.MemoryBytes / pageBytes * pageBytes); err != nil {
+		return err
+	}
+	if c.snapshot != nil {
+		return i.memory.show(c.snapshot.image)
+	}
+	return i.memory.openTo(uint64(c.pages) * pageBytes)
+}
+
+// boot runs what the module runs at its start.
+func (i *instance) boot(ctx context.Context) error {
+	if s := i.code.seed; s != nil {
+		if err := plant(ctx, s, i.module); err != nil {
+			return err
+		}
 	}
 	if start := i.module.ExportedFunction(abi.Initialize); start != nil {
-		return explain(ctx, abi.Initialize, LimitStart, start.CallWithStack(ctx, nil))
+		return start.CallWithStack(ctx, nil)
 	}
 	return nil
 }
@@ -94,15 +129,19 @@ func (i *instance) config() wazero.ModuleConfig {
 // nanosleep is the sleep of WASI. A stream's guest goes on when its stream ends; any other would do
 // so with a clock that is wrong from then on, and is stopped.
 func (i *instance) nanosleep(ns int64) {
-	i.clock.sleep(i.call.ends, time.Duration(ns))
-	if i.call.phase != streaming && i.call.ends.Err() != nil {
-		panic(sys.NewExitError(sys.ExitCodeDeadlineExceeded))
+	c := i.call
+	c.enterHost()
+	c.park()
+	i.clock.sleep(c.ends, time.Duration(ns))
+	if f := c.overdue(); f != nil {
+		panic(f)
 	}
 }
 
-// begin makes c the call that runs, until done is called.
-func (i *instance) begin(c *call) (done func()) {
-	i.call, c.instance = c, i
+// begin makes c the call that runs with ctx, until done is called.
+func (i *instance) begin(ctx context.Context, c *call) (done func()) {
+	i.call, i.share, c.instance, c.hard = c, c.share, i, ctx
+	c.park() // what passed meanwhile is not the guest's
 	i.record = i.record[:0]
 	return func() {
 		i.stdout.flush()
@@ -111,11 +150,10 @@ func (i *instance) begin(c *call) (done func()) {
 	}
 }
 
-// run runs the callback for c and returns its result. Once ctx ends the guest is stopped, which is
-// a *TrapError with the limit. A guest that exits with 0 has returned 0.
-func (i *instance) run(ctx context.Context, c *call, name string, limit Limit) (int32, error) {
-	defer i.begin(c)()
-	ctx = withCall(ctx, c)
+// run runs the callback for c, which ctx carries, and returns its result. Once ctx ends the guest is
+// stopped, which is a *TrapError with c's limit. A guest that exits with 0 has returned 0.
+func (i *instance) run(ctx context.Context, c *call, name string) (int32, error) {
+	defer i.begin(ctx, c)()
 	err := i.callback.CallWithStack(ctx, i.result[:])
 	switch {
 	case err == nil:
@@ -124,21 +162,22 @@ func (i *instance) run(ctx context.Context, c *call, name string, limit Limit) (
 		return 0, nil
 	}
 	c.host.traps.Add(1)
-	return 0, explain(ctx, name, limit, err)
+	return 0, explain(name, err)
 }
 
-// reusable tells whether the instance may run again after run with ctx. While ctx has not ended
-// nobody else can have closed it.
-func (i *instance) reusable(ctx context.Context) bool {
-	return ctx.Err() == nil && !i.module.IsClosed()
-}
-
-// close frees the instance and gives its reference of the code back.
+// close frees the instance and gives its reference of the code back. Its memory goes last, and goes
+// whatever wazero thinks: it has nothing left to close of a module that it stopped itself.
 func (i *instance) close() {
+	var err error
 	if i.module != nil {
-		if err := i.module.Close(context.Background()); err != nil {
-			i.code.host.config.Logger.Error("close instance", "digest", i.code.info.Digest, "error", err)
-		}
+		i.settle(i.share)
+		err = i.module.Close(context.Background())
+	}
+	if i.memory != nil {
+		err = errors.Join(err, i.memory.unmap())
+	}
+	if err != nil {
+		i.code.host.config.Logger.Error("close instance", "digest", i.code.info.Digest, "error", err)
 	}
 	i.code.drop()
 	i.code.host.leave(1)

@@ -96,6 +96,21 @@ func TestMemoryGrowsToItsLimit(t *testing.T) {
 	}
 }
 
+func TestTableGrowsToItsLimit(t *testing.T) {
+	m := newModule()
+	m.imported("kvPut")
+	m.table = 10
+	grow := func(by int) []byte { return slices.Concat([]byte{0xd0, 0x70}, i32(by), []byte{0xfc, 15, 0}, m.report()) }
+	m.export(abi.OnStream, grow(1<<30), grow(-1), grow(100), grow(1<<18), grow(0), i32(0))
+	s := set(t, host.Config{}, m.bytes())
+	if err := s.stream(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := s.tenant.reported(), []int32{-1, -1, 10, -1, 110}; !slices.Equal(got, want) {
+		t.Errorf("table.grow answered %v, want %v", got, want)
+	}
+}
+
 func TestInstancesAreBounded(t *testing.T) {
 	m := using(abi.OnStream, use{"sleep", []any{3600000}}).export(abi.OnEvent, i32(0))
 	s := set(t, host.Config{Instances: 2}, m.bytes())

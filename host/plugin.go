@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -13,6 +14,8 @@ type Plugin struct {
 	log  *pluginLog
 	turn chan struct{} // has room for the onEvent calls that may run
 
+	share *Share // of calls whose session has none
+
 	mu       sync.Mutex
 	released bool
 	idle     []*instance // for onEvent; the last is the one used last
@@ -20,20 +23,27 @@ type Plugin struct {
 
 // Info is what is known of a module.
 type Info struct {
-	Digest   string   // sha256: and hex
-	Size     int      // bytes
-	Exports  []string // callbacks, in the order of abi.Callbacks
-	Imports  []string // host functions, sorted
-	Language string   // a guess: go, tinygo, rust, c, zig, assemblyscript, or empty
+	Digest  string   // sha256: and hex
+	Size    int      // bytes
+	Exports []string // callbacks, in the order of abi.Callbacks
+	Imports []string // host functions, sorted
+	// Snapshot tells whether instances begin where _initialize ended, and share the memory that they
+	// do not write; if not, SnapshotReason tells why, and each runs _initialize itself.
+	Snapshot       bool
+	SnapshotReason string
+	Output         string // the last that it wrote to its log when it started for trial
+
+	Language string // a guess: go, tinygo, rust, c, zig, assemblyscript, or empty
 }
 
 // newPlugin makes a plugin that takes the caller's reference of c.
 func (h *Host) newPlugin(c *code) (*Plugin, error) {
 	p := &Plugin{
-		host: h,
-		code: c,
-		log:  h.newPluginLog(),
-		turn: make(chan struct{}, h.config.IdleInstances),
+		host:  h,
+		code:  c,
+		log:   h.newPluginLog(),
+		share: h.NewShare(),
+		turn:  make(chan struct{}, h.config.IdleInstances),
 	}
 	h.mu.Lock()
 	closed := h.closed
@@ -86,8 +96,9 @@ func (p *Plugin) offers(callback string) error {
 	return nil
 }
 
-// start returns a fresh instance for the callback. What it writes meanwhile goes to sink.
-func (p *Plugin) start(ctx context.Context, callback string, sink lineSink) (*instance, error) {
+// start returns a fresh instance for the callback. What it writes meanwhile goes to the session's
+// log.
+func (p *Plugin) start(ctx context.Context, callback string, s Session) (*instance, error) {
 	p.mu.Lock()
 	released := p.released
 	if !released {
@@ -97,8 +108,10 @@ func (p *Plugin) start(ctx context.Context, callback string, sink lineSink) (*in
 	if released {
 		return nil, ErrReleased
 	}
-	return p.code.start(ctx, callback, p.log, sink)
+	return p.code.start(ctx, callback, p.log, s.Log, p.shareOf(s))
 }
+
+func (p *Plugin) shareOf(s Session) *Share { return cmp.Or(s.Share, p.share) }
 
 // takeIdle returns an idle instance, or nil if there is none.
 func (p *Plugin) takeIdle() *instance {

@@ -136,7 +136,7 @@ func TestViewerLeavesDuringStart(t *testing.T) {
 	m.imported("kvPut")
 	m.exportAs(abi.Initialize, ":", i32(1), m.text("starts"), call(log), drop, times(1e6))
 	m.export(abi.OnStream, m.use(use{"isClosed", nil}), m.report(), i32(0))
-	s := set(t, host.Config{}, m.bytes())
+	s := set(t, host.Config{}, m.plain().bytes())
 	ctx, end := context.WithCancel(t.Context())
 	session := s.session()
 	session.Log = func(slog.Level, string) { end() }

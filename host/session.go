@@ -16,6 +16,10 @@ type Session struct {
 	Emitter  Emitter  // of Stream; not used by Event
 	Services Services // nil: all of them are unavailable
 
+	// Share is what the call may take of the processors, together with others: a tenant's, if it has
+	// one. Nil is that of the Plugin.
+	Share *Share
+
 	// Started is called once, when an instance of Stream's own lives and its callback is about to
 	// run: until then Stream may still answer ErrBusy. Nil is not called.
 	Started func()

@@ -1,9 +1,9 @@
 package host
 
 import (
-	"bytes"
 	"strings"
 
+	"github.com/millrace/millrace/host/wasm"
 	"github.com/tetratelabs/wazero/api"
 )
 
@@ -43,8 +43,8 @@ func typeNames(letters string) string {
 }
 
 // letters are the letters of a signature for value types as the binary format has them.
-func letters(types []byte) string {
-	text := bytes.Clone(types)
+func letters[T ~byte](types []T) string {
+	text := make([]byte, len(types))
 	for i, t := range types {
 		switch t {
 		case 0x7f:
@@ -75,6 +75,10 @@ func valueTypes(letters string) []api.ValueType {
 		}
 	}
 	return types
+}
+
+func signatureOfType(t wasm.FuncType) signature {
+	return signature(letters(t.Params) + ":" + letters(t.Results))
 }
 
 func signatureOf(f api.FunctionDefinition) signature {

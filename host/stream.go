@@ -29,7 +29,7 @@ func (p *Plugin) Stream(ctx context.Context, s Session) error {
 	}
 	hard, stop := withGrace(ctx, p.host.config.Grace)
 	defer stop()
-	i, err := p.start(hard, abi.OnStream, s.Log)
+	i, err := p.start(hard, abi.OnStream, s)
 	if err != nil {
 		return fmt.Errorf("start instance: %w", err)
 	}
@@ -38,8 +38,8 @@ func (p *Plugin) Stream(ctx context.Context, s Session) error {
 	if s.Started != nil {
 		s.Started()
 	}
-	c := &call{host: p.host, phase: streaming, ends: ctx, log: p.log, session: s}
-	code, err := i.run(hard, c, abi.OnStream, LimitGrace)
+	c := &call{host: p.host, phase: streaming, ends: ctx, limit: LimitGrace, log: p.log, session: s, share: p.shareOf(s)}
+	code, err := i.run(withCall(hard, c), c, abi.OnStream)
 	if err == nil && code < 0 && !c.ended() {
 		return &CallbackError{abi.OnStream, code}
 	}

@@ -116,9 +116,11 @@ func checkKey(key []byte) error {
 	return nil
 }
 
+// available tells whether there are services, which may let the goroutine wait.
 func available(c *call) error {
 	if c.session.Services == nil {
 		return abi.Unavailable
 	}
+	c.park()
 	return nil
 }

@@ -1,7 +1,6 @@
 package host
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,9 +8,12 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 )
 
-// fault is what a host function panics with for what only a bug in the guest can do. wazero makes
-// it the error of the guest's call.
-type fault struct{ reason string }
+// fault is what a host function panics with for what only a bug in the guest can do, and to stop a
+// guest that went past a limit. wazero makes it the error of the guest's call.
+type fault struct {
+	reason string
+	limit  Limit // empty for a bug
+}
 
 func (f *fault) Error() string { return f.reason }
 
@@ -21,25 +23,19 @@ func exited(err error) bool {
 	return errors.As(err, &exit) && exit.ExitCode() == 0
 }
 
-// explain makes a *TrapError of what wazero returned from a call with ctx, and nil of nil. The limit
-// is what ctx stands for.
-func explain(ctx context.Context, callback string, limit Limit, err error) error {
+// explain makes a *TrapError of what wazero returned from a call, and nil of nil.
+func explain(callback string, err error) error {
 	if err == nil {
 		return nil
 	}
 	trap := &TrapError{Callback: callback}
 	if exit := (*sys.ExitError)(nil); errors.As(err, &exit) {
-		code := exit.ExitCode()
-		trap.Reason = fmt.Sprintf("exit code %d", code)
-		if ctx.Err() != nil && (code == sys.ExitCodeContextCanceled || code == sys.ExitCodeDeadlineExceeded) {
-			trap.Limit = limit
-			trap.Reason = fmt.Sprintf("stopped by its limit: %s", limit)
-		}
+		trap.Reason = fmt.Sprintf("exit code %d", exit.ExitCode())
 		return trap
 	}
 	trap.Reason, trap.Stack = splitTrap(err.Error())
 	if f := (*fault)(nil); errors.As(err, &f) {
-		trap.Reason = f.reason
+		trap.Reason, trap.Limit = f.reason, f.limit
 	}
 	if trap.Reason == "stack overflow" {
 		trap.Limit = LimitStack

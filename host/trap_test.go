@@ -39,7 +39,7 @@ func TestTraps(t *testing.T) {
 		{"a read far outside of memory", "out of bounds memory access", "", on(i32(-1), load)},
 		{"a call of an empty table entry", "invalid table access", "", indirect(i32(0))},
 		{"a call outside of the table", "invalid table access", "", indirect(i32(1))},
-		{"recursion", "stack overflow", host.LimitStack, recursion()},
+		{"recursion", "more than 10000 calls inside each other", host.LimitStack, recursion()},
 		{"an exit", "exit code 3", "", exit(3)},
 		{"an exit with the code of a context's end", "exit code 4294967295", "", exit(-1)},
 		{"an exit with the code of a context's deadline", "exit code 4026531839", "", exit(0xefffffff)},

@@ -38,6 +38,9 @@ type principal struct {
 	token    *broker.Token // nil for the operator and for nobody
 }
 
+// operatorName is the operator's name to callbacks.
+const operatorName = "operator"
+
 // expires is when the principal's token ends; zero is never.
 func (p principal) expires() time.Time {
 	if p.token == nil {
@@ -50,7 +53,7 @@ func (p principal) expires() time.Time {
 func (p principal) abi() *abi.Principal {
 	switch {
 	case p.operator:
-		return &abi.Principal{Subject: "operator"}
+		return &abi.Principal{Subject: operatorName}
 	case p.token != nil:
 		return &abi.Principal{Subject: p.token.Name}
 	}

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"reflect"
 	"slices"
@@ -125,6 +126,9 @@ func (s *Server) admitCaller(c echo.Context, scope string, subjects []string) (*
 		if view, missing = s.broker.View(c.Request().Context(), name); missing != nil {
 			view = nil
 		}
+		if missing != nil && !errors.Is(missing, broker.ErrNotFound) {
+			return nil, principal{}, missing
+		}
 	}
 	who, err := s.admit(c.Request(), view, need{scope: scope, subjects: subjects})
 	if err != nil {
@@ -160,10 +164,10 @@ func created(isNew bool) int {
 }
 
 // settle waits until this node serves what was just written.
-func (s *Server) settle(ctx context.Context, tenant string, ok func(*site) bool) error {
-	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
+func (s *Server) settle(ctx context.Context, tenant string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	if err := s.sites.await(ctx, tenant, ok); err != nil {
+	if err := s.sites.await(ctx, tenant); err != nil {
 		return fail(http.StatusServiceUnavailable, "It is stored, but this node does not serve it yet.").later(2)
 	}
 	return nil

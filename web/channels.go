@@ -2,8 +2,6 @@ package web
 
 import (
 	"context"
-	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/millrace/millrace/broker"
@@ -64,7 +62,7 @@ func (cs *channels) join(ctx context.Context, r *route, subjects []string, t tra
 
 // enter counts one more viewer on the channel, and starts it for the first.
 func (cs *channels) enter(r *route, subjects []string, t transform) (*channel, error) {
-	key := strings.Join(append([]string{r.tenant, r.name, strconv.Itoa(r.revision), r.digest()}, subjects...), "\x00")
+	key := r.channelKey(subjects)
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if ch := cs.byKey[key]; ch != nil && ch.alive() {

@@ -6,8 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"unicode/utf8"
 
@@ -53,6 +53,12 @@ type publishedOut struct {
 // publish stores one event and answers with its id.
 func (s *Server) publish(c echo.Context) error {
 	subject := c.Param("subject")
+	if c.Request().URL.RawPath != "" { // then Echo gives what stands there
+		var err error
+		if subject, err = url.PathUnescape(subject); err != nil {
+			return fail(http.StatusBadRequest, "The path is not escaped as it should be.")
+		}
+	}
 	tenant, err := s.admitPublish(c, subject)
 	if err != nil {
 		return err
@@ -87,11 +93,17 @@ func (s *Server) admitPublish(c echo.Context, subjects ...string) (tenant string
 // maxKeyBytes bounds an idempotency key.
 const maxKeyBytes = 256
 
+// reservedNames are of events by which the server tells viewers about their stream.
+var reservedNames = []string{"gap", "reset", "expired"}
+
 // checkPublication says what is wrong with an event before it is published; at is where it stands
 // in the request.
 func checkPublication(at string, p *broker.Publication) error {
 	if err := broker.ValidSubject(p.Subject); err != nil {
 		return bad(at+"subject", "The subject %q %s.", p.Subject, reason(err))
+	}
+	if slices.Contains(reservedNames, p.Name) {
+		return bad(at+"event", "The event name %q is the server's own: viewers act by it.", p.Name)
 	}
 	if len(p.Key) > maxKeyBytes || !utf8.ValidString(p.Key) {
 		return bad(at+"key", "The idempotency key is over %d bytes or not UTF-8.", maxKeyBytes)
@@ -106,14 +118,6 @@ func checkPublication(at string, p *broker.Publication) error {
 		return bad(at+"event", "The event name is over %d bytes, not UTF-8, or has a line break.", abi.MaxNameBytes)
 	}
 	return nil
-}
-
-// batchLine is one line of a batch. Data is text, or any other JSON to be published as it stands.
-type batchLine struct {
-	Subject string          `json:"subject"`
-	Data    json.RawMessage `json:"data"`
-	Event   string          `json:"event"`
-	Key     string          `json:"key"`
 }
 
 // publishBatch stores all lines or none, and answers with their ids in order.
@@ -177,24 +181,46 @@ func parseBatch(body []byte) ([]broker.Publication, error) {
 	return ps, nil
 }
 
-func parseLine(line []byte, at string) (broker.Publication, error) {
-	var l batchLine
-	d := json.NewDecoder(bytes.NewReader(line))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&l); err != nil {
-		return broker.Publication{}, bad(at, "The line is no event document: %s.", err)
+// parseLine reads one line of a batch: subject, data, event and key. Data is text, or any other JSON
+// to be published as it stands.
+func parseLine(line []byte, at string) (p broker.Publication, err error) {
+	if !utf8.Valid(line) {
+		return p, bad(at, "The line is not UTF-8.")
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return broker.Publication{}, bad(at, "The line has more than one JSON document.")
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(line, &fields); err != nil {
+		return p, bad(at, "The line is not one JSON document: %s.", err)
 	}
-	p := broker.Publication{Subject: l.Subject, Name: l.Event, Key: l.Key}
-	var text string
-	if json.Unmarshal(l.Data, &text) == nil {
-		p.Data = text
-	} else {
-		p.Data = string(l.Data)
+	for _, name := range sortedKeys(fields) {
+		text, isText := jsonString(fields[name])
+		switch name {
+		case "data":
+			if p.Data = text; !isText {
+				p.Data = string(fields[name])
+			}
+			continue
+		case "subject":
+			p.Subject = text
+		case "event":
+			p.Name = text
+		case "key":
+			p.Key = text
+		default:
+			return p, bad(at+name, "An event has no field %q: it has subject, data, event and key.", name)
+		}
+		if !isText {
+			return p, bad(at+name, "The field %s is no text.", name)
+		}
 	}
 	return p, checkPublication(at, &p)
+}
+
+// jsonString is the text of a JSON string; ok is false for any other JSON.
+func jsonString(doc json.RawMessage) (text string, ok bool) {
+	if len(doc) == 0 || doc[0] != '"' {
+		return "", false
+	}
+	return text, json.Unmarshal(doc, &text) == nil
 }
 
 // tail streams subjects as they are, for tools.

@@ -42,6 +42,13 @@ func startFrom(r *http.Request) (broker.From, error) {
 			return broker.From{}, fail(http.StatusBadRequest, "since is no RFC 3339 time, such as 2026-11-22T10:00:00Z.").
 				at("query.since", "must be an RFC 3339 time")
 		}
+		// JetStream counts time in nanoseconds from 1970, and nothing is stored outside of that.
+		if t.Before(time.Unix(0, 0)) {
+			return broker.From{Earliest: true}, nil
+		}
+		if now := time.Now(); t.After(now) {
+			t = now
+		}
 		return broker.From{Since: t}, nil
 	}
 	return broker.From{}, nil

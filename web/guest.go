@@ -17,8 +17,8 @@ type guestProducer struct {
 	v        *viewer
 	sub      *broker.Subscription // nil if the route has no subjects
 	waiting  []*abi.Event         // received from sub, not yet by the callback
-	received bool                 // the callback has received an event
-	primed   bool                 // the id that the viewer has is the one from before the first event
+	received string               // the id of the last event that the callback received
+	own      bool                 // the callback sets ids itself
 	started  chan error           // one value: nil once the callback runs, or why it does not
 	result   chan error           // one value: how it ended
 }
@@ -67,7 +67,6 @@ func (p *guestProducer) subscribe() error {
 	if p.sub, v.begin, err = v.subscribe(); err != nil {
 		return err
 	}
-	p.primed = true
 	return nil
 }
 
@@ -82,10 +81,10 @@ func (p *guestProducer) run(v *viewer) error {
 // Send gives one event to the viewer.
 func (p *guestProducer) Send(e abi.Event) error {
 	if e.ID != "" {
-		p.primed = false
-	} else if p.primed && p.received {
-		// The viewer would resume from before what the callback has used up, and get it again.
-		e.EmptyID, p.primed = true, false
+		p.own = true
+	} else if !p.own && p.received != "" {
+		// The viewer's id would lie before what the callback has used up, and bring it again.
+		e.ID, p.received = p.received, ""
 	}
 	return closed(p.v.send(&e))
 }
@@ -115,7 +114,7 @@ func (p *guestProducer) Receive(ctx context.Context) (*abi.Event, error) {
 		}
 	}
 	e := p.waiting[0]
-	p.waiting, p.received = p.waiting[1:], true
+	p.waiting, p.received = p.waiting[1:], e.ID
 	return e, nil
 }
 

@@ -120,7 +120,7 @@ func idBefore(v *viewer, n *node, subject, data string) string {
 	return ""
 }
 
-func TestStreamCallbackWithoutIDsIsNotReplayed(t *testing.T) {
+func TestStreamCallbackWithoutIDsResumesBehindWhatItUsedUp(t *testing.T) {
 	n := startStreamer(t, web.Config{})
 	v := n.open("/t/acme/in?case=bare")
 	v.want("hello")
@@ -129,9 +129,10 @@ func TestStreamCallbackWithoutIDsIsNotReplayed(t *testing.T) {
 	}
 	n.publish("acme", "in", "one")
 	v.want("one")
-	if id := v.reader.LastEventID(); id != "" {
-		t.Errorf("the viewer would come back with %q, which is before what it has seen", id)
-	}
+	v.leave()
+	n.publish("acme", "in", "two")
+	v = n.open("/t/acme/in?case=bare&earliest", "Last-Event-ID", v.reader.LastEventID())
+	v.want("hello", "two")
 }
 
 func TestStreamCallbackPolls(t *testing.T) {
@@ -167,14 +168,23 @@ func TestCallbackEndsWithItsViewer(t *testing.T) {
 func TestTimeoutStopsTheCallback(t *testing.T) {
 	n := startStreamer(t, web.Config{})
 	n.route("acme", "short", "/short", map[string]any{"plugin": "streamer", "timeout": 2000})
-	for _, what := range []string{"spin", "wait"} {
-		v := n.open("/t/acme/short?case=" + what)
-		v.next()
-		v.ended()
-	}
-	n.eventually("the endless loop to be stopped", func() bool { return n.host.Stats().Instances == 0 })
+	v := n.open("/t/acme/short?case=wait")
+	v.want("waiting")
+	v.ended()
+	n.eventually("the callback to be gone", func() bool { return n.host.Stats().Instances == 0 })
 	n.route("acme", "tail", "/tail", map[string]any{"subjects": []string{"a"}, "timeout": 50})
 	n.open("/t/acme/tail").ended()
+}
+
+func TestEndlessLoopIsStoppedAndTold(t *testing.T) {
+	n := startStreamer(t, web.Config{})
+	v := n.open("/t/acme/s?case=spin")
+	v.want("spinning")
+	if e := v.next(); e.Name != "error" || !strings.Contains(e.Data, "without a call of the host") {
+		t.Errorf("event %q %q, want an error that names the limit", e.Name, e.Data)
+	}
+	v.ended()
+	n.eventually("the callback to be gone", func() bool { return n.host.Stats().Instances == 0 })
 }
 
 func TestAsyncCallbackDoesNotWaitForItsViewer(t *testing.T) {

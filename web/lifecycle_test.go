@@ -3,10 +3,12 @@ package web_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/millrace/millrace/web"
@@ -211,5 +213,116 @@ func TestConcurrentUploadsAllCount(t *testing.T) {
 	n.must("GET", "/v1/tenants/acme/routes/r", nil, &r)
 	if r.Revision != 8 {
 		t.Errorf("revision %d, want 8", r.Revision)
+	}
+}
+
+func TestRollbackCannotTakeAnotherRoutesPath(t *testing.T) {
+	n := startNode(t, web.Config{})
+	n.must("PUT", "/v1/tenants/acme", nil, nil)
+	n.route("acme", "zz", "/secret/:x", map[string]any{"subjects": []string{"a"}})
+	n.route("acme", "zz", "/other", map[string]any{"subjects": []string{"a"}})
+	n.route("acme", "sec", "/secret/:id", map[string]any{"subjects": []string{"a"}, "access": "private"})
+	if got := n.status("POST", "/v1/tenants/acme/routes/zz/rollback", adminToken, nil); got != 409 {
+		t.Errorf("rolling back to a path that is another route's now is a %d, want 409", got)
+	}
+	if got := n.status("GET", "/t/acme/secret/1", "", nil); got != 401 {
+		t.Errorf("the private route is a %d for nobody, want 401", got)
+	}
+}
+
+func TestConcurrentChangesOfATenantAllAnswer(t *testing.T) {
+	n := startNode(t, web.Config{})
+	var wg sync.WaitGroup
+	for i := range 12 {
+		wg.Go(func() {
+			n.must("PUT", "/v1/tenants/acme", map[string]any{"quotas": map[string]any{"historyAge": fmt.Sprintf("%dh", i+1)}}, nil)
+		})
+	}
+	wg.Wait()
+}
+
+func TestConcurrentRoutesNeverShareAPath(t *testing.T) {
+	n := startNode(t, web.Config{})
+	n.must("PUT", "/v1/tenants/acme", nil, nil)
+	var made atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			if n.status("PUT", fmt.Sprintf("/v1/tenants/acme/routes/r%d", i), adminToken, map[string]any{"path": "/same", "subjects": []string{"a"}}) == 201 {
+				made.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if got := made.Load(); got != 1 {
+		t.Errorf("%d routes got one path, want 1", got)
+	}
+}
+
+func TestAKeyIsForOneSubject(t *testing.T) {
+	n := startNode(t, web.Config{})
+	n.must("PUT", "/v1/tenants/acme", nil, nil)
+	var out struct{ IDs []string }
+	lines := `{"subject": "a", "data": "1", "key": "k"}` + "\n" + `{"subject": "b", "data": "2", "key": "k"}`
+	n.must("POST", "/v1/tenants/acme/events", lines, &out)
+	if len(out.IDs) != 2 || out.IDs[0] == out.IDs[1] {
+		t.Errorf("ids %q: one subject's key took another's event", out.IDs)
+	}
+}
+
+func TestARouteMadeAgainHasItsOwnChannel(t *testing.T) {
+	n := startNode(t, web.Config{})
+	n.must("PUT", "/v1/tenants/acme", nil, nil)
+	n.must("PUT", "/v1/tenants/acme/plugins/mapper", guestModule(t, "mapper"), nil)
+	n.route("acme", "m", "/m", map[string]any{"subjects": []string{"in"}, "plugin": "mapper", "onError": "close"})
+	old := n.open("/t/acme/m")
+	n.must("DELETE", "/v1/tenants/acme/routes/m", nil, nil)
+	old.ended()
+	n.route("acme", "m", "/m", map[string]any{"subjects": []string{"in"}, "plugin": "mapper", "onError": "pass"})
+	v := n.open("/t/acme/m")
+	n.publish("acme", "in", "fail")
+	v.want("fail")
+}
+
+func TestARouteThatTurnsPrivateEndsNobodysStreams(t *testing.T) {
+	n := startNode(t, web.Config{})
+	n.must("PUT", "/v1/tenants/acme", nil, nil)
+	n.route("acme", "a", "/a", map[string]any{"subjects": []string{"a"}})
+	_, secret := n.token("acme", nil, "subscribe")
+	nobody, holder := n.open("/t/acme/a"), n.open("/t/acme/a", "Authorization", "Bearer "+secret)
+	n.route("acme", "a", "/a", map[string]any{"subjects": []string{"a"}, "access": "private"})
+	if e := nobody.next(); e.Name != "expired" {
+		t.Errorf("event %q %q, want expired", e.Name, e.Data)
+	}
+	nobody.ended()
+	n.publish("acme", "a", "still here")
+	holder.want("still here")
+}
+
+func TestSinceAtTheEdgesOfTime(t *testing.T) {
+	n := startNode(t, web.Config{})
+	n.must("PUT", "/v1/tenants/acme", nil, nil)
+	n.route("acme", "a", "/a", map[string]any{"subjects": []string{"a"}})
+	n.publish("acme", "a", "old")
+	for _, since := range []string{"0001-01-01T00:00:00Z", "1600-01-01T00:00:00Z", "1970-01-01T00:00:00Z"} {
+		n.open("/t/acme/a?since=" + since).want("old")
+	}
+	far := n.open("/t/acme/a?since=9999-12-31T00:00:00Z")
+	n.publish("acme", "a", "new")
+	far.want("new")
+}
+
+func TestASlowBodyHoldsItsPlace(t *testing.T) {
+	n := startNode(t, web.Config{})
+	n.must("PUT", "/v1/tenants/acme", nil, nil)
+	n.route("acme", "p", "/p", map[string]any{"subjects": []string{"a"}, "methods": []string{"POST"}, "limits": map[string]any{"connections": 1}})
+	slow, body := io.Pipe()
+	defer body.Close()
+	req, err := http.NewRequest("POST", n.url+"/t/acme/p", slow)
+	check(t, err)
+	go func() { _, _ = http.DefaultClient.Do(req) }()
+	n.eventually("the slow request to be counted", func() bool { return n.web.Stats().Viewers == 1 })
+	if got := n.status("POST", "/t/acme/p", "", "x"); got != 429 {
+		t.Errorf("a second request is a %d, want 429", got)
 	}
 }

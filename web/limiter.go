@@ -11,20 +11,30 @@ import (
 
 // limiter holds one route's open streams to its limits on this node.
 type limiter struct {
+	mu       sync.Mutex
 	limits   broker.RouteLimits
 	connects *rate.Limiter // nil: no limit
 
-	mu    sync.Mutex
 	open  int
-	byWho map[string]int // open streams of each principal; kept only while that is limited
+	byWho map[string]int // open streams of each who
 }
 
 func newLimiter(l broker.RouteLimits) *limiter {
-	lim := &limiter{limits: l, byWho: map[string]int{}}
-	if n := l.ConnectsPerSecond; n > 0 {
-		lim.connects = rate.NewLimiter(rate.Limit(n), n)
-	}
+	lim := &limiter{byWho: map[string]int{}}
+	lim.set(l)
 	return lim
+}
+
+// set changes the limits; streams that are open stay counted.
+func (l *limiter) set(limits broker.RouteLimits) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := limits.ConnectsPerSecond; n == 0 {
+		l.connects = nil
+	} else if n != l.limits.ConnectsPerSecond {
+		l.connects = rate.NewLimiter(rate.Limit(n), n)
+	}
+	l.limits = limits
 }
 
 // enter counts one more stream of who, or returns a 429. After nil, leave must follow.
@@ -40,9 +50,7 @@ func (l *limiter) enter(who string) error {
 		return fail(http.StatusTooManyRequests, "Too many streams of this route are opened at once.").later(1)
 	}
 	l.open++
-	if l.limits.PerPrincipal > 0 {
-		l.byWho[who]++
-	}
+	l.byWho[who]++
 	return nil
 }
 

@@ -10,7 +10,7 @@ import (
 // outbox holds the bytes that wait for one viewer, bounded. A producer puts whole frames in; the
 // one writer takes all that wait, so that they go out in one write. Frames are never cut.
 type outbox struct {
-	bound int  // bytes that may wait; a frame that is put into an empty box may be over it
+	bound int  // bytes: while as many wait, put does; what one put adds may go over it
 	acked bool // put returns only once the bytes are written
 
 	mu      sync.Mutex

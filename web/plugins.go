@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -38,9 +37,21 @@ type PluginPath struct {
 	Plugin string `path:"plugin"`
 }
 
+// uploaded is a version as the answer to its upload shows it.
+type uploaded struct {
+	broker.PluginVersion
+	Snapshot       bool   `json:"snapshot" doc:"Streams begin from a copy-on-write snapshot of the initialised module"`
+	SnapshotReason string `json:"snapshotReason,omitempty" doc:"Why they do not"`
+}
+
+func showUploaded(v broker.PluginVersion, p *host.Plugin) uploaded {
+	info := p.Info()
+	return uploaded{v, info.Snapshot, info.SnapshotReason}
+}
+
 type pluginOut struct {
 	Status int
-	Body   broker.PluginVersion
+	Body   uploaded
 }
 
 func (s *Server) putPlugin(ctx context.Context, in *struct {
@@ -62,14 +73,10 @@ func (s *Server) putPlugin(ctx context.Context, in *struct {
 		return nil, err
 	}
 	defer p.Release()
-	if err := s.settle(ctx, in.Tenant, func(st *site) bool {
-		return st != nil && slices.ContainsFunc(st.view.Plugins[in.Plugin].Versions, func(have broker.PluginVersion) bool {
-			return have.Version == v.Version && have.Digest == v.Digest
-		})
-	}); err != nil {
+	if err := s.settle(ctx, in.Tenant); err != nil {
 		return nil, err
 	}
-	return &pluginOut{created(isNew), v}, nil
+	return &pluginOut{created(isNew), showUploaded(v, p)}, nil
 }
 
 // storePlugin prepares an uploaded module, which checks it, and stores it if it stood the checks.

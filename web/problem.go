@@ -73,7 +73,7 @@ func problemOf(err error) *problem {
 	case errors.As(err, &model):
 		return &problem{ErrorModel: *model}
 	case errors.As(err, &he):
-		return fail(he.Code, "%s", http.StatusText(he.Code))
+		return fail(he.Code, "%s", routingText(he.Code))
 	case errors.As(err, &invalid):
 		return bad("body."+invalid.Field, "%s", invalid.Reason)
 	case errors.As(err, &refused):
@@ -91,9 +91,20 @@ func problemOf(err error) *problem {
 	case errors.Is(err, broker.ErrFull):
 		return fail(http.StatusInsufficientStorage, "The tenant's storage is full.")
 	case errors.Is(err, broker.ErrUnavailable), errors.Is(err, broker.ErrClosed):
-		return fail(http.StatusServiceUnavailable, "The event store does not answer now; nothing was stored.").later(1)
+		return fail(http.StatusServiceUnavailable, "The storage does not answer now. Whether it was done is not known; an event with an Idempotency-Key can safely be sent again.").later(1)
 	}
 	return fail(http.StatusInternalServerError, "The server failed; its log says why.")
+}
+
+// routingText says what Echo's router means.
+func routingText(status int) string {
+	switch status {
+	case http.StatusNotFound:
+		return "There is nothing at this path."
+	case http.StatusMethodNotAllowed:
+		return "The path does not take this method; the Allow header says which it takes."
+	}
+	return http.StatusText(status)
 }
 
 // reason is what is wrong with a value, without its name, which the sentence around it has.
@@ -115,6 +126,9 @@ func refusedProblem(err *host.RefusedError) *problem {
 
 // handleError answers with err's problem document, unless the response has begun.
 func (s *Server) handleError(err error, c echo.Context) {
+	if c.Request().Context().Err() != nil {
+		return // who asked has left
+	}
 	p := problemOf(err)
 	if p.Status >= 500 && p.Status != http.StatusServiceUnavailable {
 		s.log.Error("request failed", "method", c.Request().Method, "path", c.Request().URL.Path, "error", err)

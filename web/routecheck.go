@@ -16,7 +16,7 @@ const defaultKeepAlive = 15_000
 var (
 	pathSegment = regexp.MustCompile(`^[A-Za-z0-9._~-]+$`)
 	pathParam   = regexp.MustCompile(`^:[A-Za-z_][A-Za-z0-9_]*$`)
-	origin      = regexp.MustCompile(`^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$`)
+	origin      = regexp.MustCompile(`^https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?$`)
 )
 
 // checkRoute checks what the document's schema cannot, and fills in the defaults.
@@ -39,7 +39,9 @@ func checkRoute(view *broker.View, name string, spec *broker.RouteSpec) error {
 			return bad("body.subjects", "The subject %q %s.", subject, problem)
 		}
 	}
-	for _, o := range spec.Cors {
+	for i, o := range spec.Cors {
+		o = normalOrigin(o)
+		spec.Cors[i] = o
 		if o != "*" && !origin.MatchString(o) {
 			return bad("body.cors", "%q is neither * nor an origin, such as https://app.example.com.", o)
 		}
@@ -49,6 +51,17 @@ func checkRoute(view *broker.View, name string, spec *broker.RouteSpec) error {
 	}
 	fillDefaults(spec)
 	return checkCallback(view, spec)
+}
+
+// normalOrigin writes an origin as browsers send it: in lower case, without the scheme's own port.
+func normalOrigin(o string) string {
+	o = strings.ToLower(o)
+	for scheme, port := range map[string]string{"http://": ":80", "https://": ":443"} {
+		if strings.HasPrefix(o, scheme) {
+			return strings.TrimSuffix(o, port)
+		}
+	}
+	return o
 }
 
 // checkPath returns a path's parameters, or what is wrong with it.

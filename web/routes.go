@@ -103,6 +103,7 @@ func (s *Server) putRoute(ctx context.Context, in *struct {
 	if !abi.ValidName(in.Route) {
 		return nil, badName("route")
 	}
+	defer s.writes.lock(in.Tenant)()
 	view, err := s.broker.View(ctx, in.Tenant)
 	if err != nil {
 		return nil, err
@@ -131,17 +132,20 @@ func (s *Server) writeRoute(ctx context.Context, tenant, name string, spec broke
 }
 
 func (s *Server) settleRoute(ctx context.Context, tenant string, r broker.Route) error {
-	return s.settle(ctx, tenant, func(st *site) bool {
-		served := st.route(r.Name)
-		return served != nil && served.revision >= r.Revisions[0].Revision
-	})
+	if err := s.settle(ctx, tenant); err != nil {
+		return err
+	}
+	if served := s.sites.get(tenant).route(r.Name); served != nil && served.failed != nil {
+		return fail(http.StatusServiceUnavailable, "The route is stored, but its callback cannot be prepared on this node.").later(5)
+	}
+	return nil
 }
 
 func (s *Server) deleteRoute(ctx context.Context, in *RoutePath) (*noContent, error) {
 	if err := s.broker.DeleteRoute(ctx, in.Tenant, in.Route); err != nil {
 		return nil, err
 	}
-	return nil, s.settle(ctx, in.Tenant, func(st *site) bool { return st.route(in.Route) == nil })
+	return nil, s.settle(ctx, in.Tenant)
 }
 
 func (s *Server) rollbackRoute(ctx context.Context, in *struct {
@@ -154,6 +158,18 @@ func (s *Server) rollbackRoute(ctx context.Context, in *struct {
 	if in.Body != nil {
 		to = in.Body.To
 	}
+	defer s.writes.lock(in.Tenant)()
+	view, err := s.broker.View(ctx, in.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	spec, err := earlier(view, in.Route, to)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkRoute(view, in.Route, &spec); err != nil {
+		return nil, err
+	}
 	r, err := s.broker.RollbackRoute(ctx, in.Tenant, in.Route, to)
 	if err != nil {
 		return nil, err
@@ -161,12 +177,24 @@ func (s *Server) rollbackRoute(ctx context.Context, in *struct {
 	return showRoute(http.StatusOK, r), s.settleRoute(ctx, in.Tenant, r)
 }
 
+// earlier is a revision of a route to go back to, 0 being the one before. What was right when it
+// was made may not be so any more: its path may be another route's by now.
+func earlier(view *broker.View, name string, revision int) (broker.RouteSpec, error) {
+	revisions := view.Routes[name].Revisions
+	for i, r := range revisions {
+		if r.Revision == revision || revision == 0 && i == 1 {
+			return r.RouteSpec, nil
+		}
+	}
+	return broker.RouteSpec{}, broker.ErrNotFound
+}
+
 // callbackOut is the route that serves an uploaded callback, with the version that it became.
 type callbackOut struct {
 	Status int
 	Body   struct {
 		routeBody
-		Version broker.PluginVersion `json:"version"`
+		Version uploaded `json:"version"`
 	}
 }
 
@@ -196,12 +224,13 @@ func (s *Server) putCallback(ctx context.Context, in *struct {
 		return nil, err
 	}
 	out := &callbackOut{Status: created(isNew)}
-	out.Body.routeBody, out.Body.Version = showRoute(0, r).Body, v
+	out.Body.routeBody, out.Body.Version = showRoute(0, r).Body, showUploaded(v, p)
 	return out, nil
 }
 
 // pointRoute makes or changes a route so that it runs an uploaded callback.
 func (s *Server) pointRoute(ctx context.Context, tenant, name string, v broker.PluginVersion) (broker.Route, bool, error) {
+	defer s.writes.lock(tenant)()
 	view, err := s.broker.View(ctx, tenant)
 	if err != nil {
 		return broker.Route{}, false, err

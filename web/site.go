@@ -2,9 +2,11 @@ package web
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -20,6 +22,7 @@ type site struct {
 	view   *broker.View
 	echo   *echo.Echo // holds the router and the number of parameters it needs
 	routes map[string]*route
+	share  *host.Share // of the processors, for all callbacks of the tenant
 }
 
 // route is a route that is served.
@@ -28,18 +31,23 @@ type route struct {
 	name     string
 	revision int
 	spec     broker.RouteSpec
+	key      string    // the spec as JSON
 	callback *callback // nil for a plain tail
 	kind     string    // abi.OnStream, abi.OnEvent or "" for a plain tail
 	failed   error     // why its callback could not be prepared; it answers 503
 	limits   *limiter
+	share    *host.Share
 }
 
 // newSite makes the routes of view, taking over from old what did not change.
 func newSite(ctx context.Context, b *broker.Broker, h *host.Host, view *broker.View, old *site, log *slog.Logger) *site {
 	st := &site{view: view, echo: echo.New(), routes: make(map[string]*route, len(view.Routes))}
+	if st.share = h.NewShare(); old != nil {
+		st.share = old.share
+	}
 	for _, name := range sortedKeys(view.Routes) {
 		rev := view.Routes[name].Revisions[0]
-		r := &route{tenant: view.Tenant.Name, name: name, revision: rev.Revision, spec: rev.RouteSpec}
+		r := &route{tenant: view.Tenant.Name, name: name, revision: rev.Revision, spec: rev.RouteSpec, key: jsonText(rev.RouteSpec), share: st.share}
 		r.prepare(ctx, b, h, view, old)
 		if r.failed != nil {
 			log.Error("route cannot be served", "tenant", r.tenant, "route", name, "error", r.failed)
@@ -60,10 +68,11 @@ const routeKey = "route"
 // prepare gets the route its callback, from old when it has the same version.
 func (r *route) prepare(ctx context.Context, b *broker.Broker, h *host.Host, view *broker.View, old *site) {
 	before := old.route(r.name)
-	if before != nil && before.spec.Limits == r.spec.Limits {
-		r.limits = before.limits
-	} else {
+	if before == nil {
 		r.limits = newLimiter(r.spec.Limits)
+	} else {
+		r.limits = before.limits
+		r.limits.set(r.spec.Limits)
 	}
 	if r.spec.Plugin == "" {
 		return
@@ -79,6 +88,13 @@ func (r *route) prepare(ctx context.Context, b *broker.Broker, h *host.Host, vie
 		return
 	}
 	r.kind = callbackKind(r.callback.plugin.Info().Exports)
+}
+
+// channelKey names the channel of the route's viewers with these subjects. A revision's number alone
+// would not do: a route that was deleted and made again begins with 1 again.
+func (r *route) channelKey(subjects []string) string {
+	parts := []string{r.tenant, r.name, strconv.Itoa(r.revision), r.digest(), r.key}
+	return strings.Join(append(parts, subjects...), "\x00")
 }
 
 // callbackKind is the callback that a route runs: onStream before onEvent, "" if there is neither.
@@ -105,6 +121,18 @@ func (st *site) route(name string) *route {
 		return nil
 	}
 	return st.routes[name]
+}
+
+// troubled tells whether a callback could not be prepared though nothing is wrong with it, as far as
+// is known.
+func (st *site) troubled() bool {
+	for _, r := range st.routes {
+		var refused *host.RefusedError
+		if r.failed != nil && problemOf(r.failed).Status >= 500 && !errors.As(r.failed, &refused) {
+			return true
+		}
+	}
+	return false
 }
 
 // close lets go of the callbacks.

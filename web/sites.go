@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/millrace/millrace/broker"
 	"github.com/millrace/millrace/host"
@@ -17,22 +18,25 @@ type sites struct {
 	broker  *broker.Broker
 	host    *host.Host
 	log     *slog.Logger
-	swapped func(tenant string, view *broker.View) // view is nil when the tenant is gone
+	noticed func(tenant string, view *broker.View) // at once after a change; view is nil when the tenant is gone
 
 	mu      sync.Mutex
 	byName  map[string]*site
 	hosts   map[string]string // host name to tenant
-	pending map[string]bool   // to be rebuilt
-	busy    map[string]bool   // being rebuilt
+	changes uint64            // so far
+	news    map[string]bool   // to be noticed
+	pending map[string]uint64 // to be rebuilt, with the number of the first change that asks for it
+	busy    map[string]uint64 // being rebuilt, likewise
 	ready   bool
 	wake    chan struct{} // cap 1: there may be something to take
-	moved   chan struct{} // closed and replaced at every swap
+	moved   chan struct{} // closed and replaced at the end of every rebuild
 }
 
-func newSites(b *broker.Broker, h *host.Host, log *slog.Logger, swapped func(string, *broker.View)) *sites {
+func newSites(b *broker.Broker, h *host.Host, log *slog.Logger, noticed func(string, *broker.View)) *sites {
 	return &sites{
-		broker: b, host: h, log: log, swapped: swapped,
-		byName: map[string]*site{}, hosts: map[string]string{}, pending: map[string]bool{}, busy: map[string]bool{},
+		broker: b, host: h, log: log, noticed: noticed,
+		byName: map[string]*site{}, hosts: map[string]string{},
+		news: map[string]bool{}, pending: map[string]uint64{}, busy: map[string]uint64{},
 		wake: make(chan struct{}, 1), moved: make(chan struct{}),
 	}
 }
@@ -40,13 +44,19 @@ func newSites(b *broker.Broker, h *host.Host, log *slog.Logger, swapped func(str
 // changed asks for a rebuild; several before it begins become one.
 func (ss *sites) changed(tenant string) {
 	ss.mu.Lock()
-	ss.pending[tenant] = true
+	ss.changes++
+	ss.news[tenant] = true
+	if _, asked := ss.pending[tenant]; !asked {
+		ss.pending[tenant] = ss.changes
+	}
 	ss.mu.Unlock()
 	ss.poke()
 }
 
-// builders is how many tenants are rebuilt at once: one tenant's long compilation holds up few.
-const builders = 2
+const (
+	builders   = 2               // tenants that are rebuilt at once; others wait with what they have
+	retryBuild = 5 * time.Second // until a rebuild that met trouble is tried again
+)
 
 // run rebuilds until ctx ends, and then lets go of all callbacks.
 func (ss *sites) run(ctx context.Context) {
@@ -56,9 +66,13 @@ func (ss *sites) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, builders)
 	for ctx.Err() == nil {
-		for _, tenant := range ss.take() {
-			slots <- struct{}{}
+		news, rebuild := ss.take()
+		for _, tenant := range news {
+			ss.notice(ctx, tenant)
+		}
+		for _, tenant := range rebuild {
 			wg.Go(func() {
+				slots <- struct{}{}
 				ss.rebuild(ctx, tenant)
 				<-slots
 				ss.done(tenant)
@@ -78,27 +92,30 @@ func (ss *sites) run(ctx context.Context) {
 	clear(ss.byName)
 }
 
-// take gives the tenants to rebuild now: never one that is being rebuilt. With nothing left to do
-// for the first time, the node has prepared all that it serves.
-func (ss *sites) take() []string {
+// take gives the tenants to notice and those to rebuild now: never one that is being rebuilt. With
+// nothing left to do for the first time, the node has prepared all that it serves.
+func (ss *sites) take() (news, rebuild []string) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	var names []string
+	news = sortedKeys(ss.news)
+	clear(ss.news)
 	for _, name := range sortedKeys(ss.pending) {
-		if !ss.busy[name] {
-			names = append(names, name)
-			ss.busy[name] = true
+		if _, busy := ss.busy[name]; !busy {
+			rebuild = append(rebuild, name)
+			ss.busy[name] = ss.pending[name]
 			delete(ss.pending, name)
 		}
 	}
 	ss.ready = ss.ready || len(ss.busy) == 0
-	return names
+	return news, rebuild
 }
 
 // done ends a rebuild; changes that came meanwhile are taken next.
 func (ss *sites) done(tenant string) {
 	ss.mu.Lock()
 	delete(ss.busy, tenant)
+	close(ss.moved)
+	ss.moved = make(chan struct{})
 	ss.mu.Unlock()
 	ss.poke()
 }
@@ -116,18 +133,29 @@ func (ss *sites) loaded() bool {
 	return ss.ready
 }
 
+// notice tells of a change without waiting for callbacks to be prepared.
+func (ss *sites) notice(ctx context.Context, tenant string) {
+	view, err := ss.broker.View(ctx, tenant)
+	if err == nil || errors.Is(err, broker.ErrNotFound) {
+		ss.noticed(tenant, view)
+	}
+}
+
 // rebuild brings one tenant's site up to the registry's view and swaps it in.
 func (ss *sites) rebuild(ctx context.Context, tenant string) {
 	view, err := ss.broker.View(ctx, tenant)
 	if err != nil && !errors.Is(err, broker.ErrNotFound) {
-		ss.log.Error("tenant cannot be read", "tenant", tenant, "error", err)
+		if ctx.Err() == nil {
+			ss.log.Error("tenant cannot be read", "tenant", tenant, "error", err)
+			ss.again(ctx, tenant)
+		}
 		return
 	}
 	ss.mu.Lock()
 	old := ss.byName[tenant]
 	ss.mu.Unlock()
 	var next *site
-	if view != nil {
+	if err == nil {
 		next = newSite(ctx, ss.broker, ss.host, view, old, ss.log)
 	}
 	ss.mu.Lock()
@@ -137,13 +165,19 @@ func (ss *sites) rebuild(ctx context.Context, tenant string) {
 		delete(ss.byName, tenant)
 	}
 	ss.indexHosts()
-	close(ss.moved)
-	ss.moved = make(chan struct{})
 	ss.mu.Unlock()
 	if old != nil {
 		old.close()
 	}
-	ss.swapped(tenant, view)
+	if next != nil && next.troubled() {
+		ss.again(ctx, tenant)
+	}
+}
+
+// again asks for another rebuild a while later.
+func (ss *sites) again(ctx context.Context, tenant string) {
+	timer := time.AfterFunc(retryBuild, func() { ss.changed(tenant) })
+	context.AfterFunc(ctx, func() { timer.Stop() })
 }
 
 func (ss *sites) indexHosts() {
@@ -173,20 +207,28 @@ func (ss *sites) get(tenant string) *site {
 	return ss.byName[tenant]
 }
 
-// await waits until the tenant's site satisfies ok, so that a write is answered only once this
-// node serves it.
-func (ss *sites) await(ctx context.Context, tenant string, ok func(*site) bool) error {
-	for {
-		ss.mu.Lock()
-		st, moved := ss.byName[tenant], ss.moved
+// await waits until all changes of a tenant that were made before are served, so that a write is
+// answered only once this node acts by it.
+func (ss *sites) await(ctx context.Context, tenant string) error {
+	ss.mu.Lock()
+	upTo := ss.changes
+	for ss.behind(tenant, upTo) {
+		moved := ss.moved
 		ss.mu.Unlock()
-		if ok(st) {
-			return nil
-		}
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-moved:
 		}
+		ss.mu.Lock()
 	}
+	ss.mu.Unlock()
+	return nil
+}
+
+// behind tells whether a change of the tenant up to a number is not served yet.
+func (ss *sites) behind(tenant string, upTo uint64) bool {
+	first, pending := ss.pending[tenant]
+	begun, busy := ss.busy[tenant]
+	return pending && first <= upTo || busy && begun <= upTo
 }

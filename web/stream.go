@@ -80,10 +80,13 @@ func (s *Server) site(ctx context.Context, tenant string) (*site, error) {
 	s.sites.changed(tenant)
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	if err := s.sites.await(ctx, tenant, func(st *site) bool { return st != nil }); err != nil {
+	if err := s.sites.await(ctx, tenant); err != nil {
 		return nil, fail(http.StatusServiceUnavailable, "The tenant's callbacks are being prepared.").later(2)
 	}
-	return s.sites.get(tenant), nil
+	if st := s.sites.get(tenant); st != nil {
+		return st, nil
+	}
+	return nil, fail(http.StatusNotFound, "There is no route at this path.")
 }
 
 func (s *Server) options(c echo.Context, st *site, path string) error {
@@ -100,8 +103,7 @@ func (s *Server) options(c echo.Context, st *site, path string) error {
 	return nil
 }
 
-// newViewer checks all that can be known before the stream is opened: access, subjects, start and
-// body.
+// newViewer checks all that can be known before the stream is opened: access, subjects and start.
 func (s *Server) newViewer(c echo.Context, view *broker.View, r *route, path string) (*viewer, error) {
 	if r.failed != nil {
 		return nil, fail(http.StatusServiceUnavailable, "The route's callback cannot be prepared on this node.").later(5)
@@ -123,13 +125,8 @@ func (s *Server) admittedViewer(c echo.Context, r *route, req *abi.Request, who 
 	if err != nil {
 		return nil, err
 	}
-	body, err := readBody(c.Response(), c.Request(), r.spec.Limits.BodyBytes)
-	if err != nil {
-		return nil, err
-	}
 	return &viewer{
-		server: s, w: c.Response(), r: c.Request(), route: r, request: req, body: body,
-		who: who, subjects: subjects, from: from,
+		server: s, w: c.Response(), r: c.Request(), route: r, request: req, who: who, subjects: subjects, from: from,
 	}, nil
 }
 

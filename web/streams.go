@@ -14,7 +14,7 @@ import (
 var (
 	errTimeout = errors.New("the route's time limit passed")
 	errExpired = errors.New("the token ended")
-	errDeleted = errors.New("the tenant was deleted")
+	errDeleted = errors.New("the tenant or the route was deleted")
 	errDrain   = errors.New("the node drains")
 	errLeft    = errors.New("the viewer left")
 )
@@ -22,7 +22,9 @@ var (
 // openStream is what the server can do to a stream: end it.
 type openStream struct {
 	tenant  string
+	route   string // "" for a stream of the admin API
 	tokenID string // "" if it was opened without a tenant's token
+	nobody  bool   // it was opened without any token
 	end     context.CancelCauseFunc
 }
 
@@ -38,14 +40,19 @@ func newStreams() *streams {
 	return &streams{open: map[*openStream]struct{}{}, emptied: make(chan struct{})}
 }
 
-// add enters a stream; remove must follow. A stream that comes while all are being ended is ended.
-func (ss *streams) add(o *openStream) {
+// add enters a stream unless most are open; after true, remove must follow. A stream that comes
+// while all are being ended is ended.
+func (ss *streams) add(o *openStream, most int) bool {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
+	if len(ss.open) >= most {
+		return false
+	}
 	ss.open[o] = struct{}{}
 	if ss.draining != nil {
 		o.end(ss.draining)
 	}
+	return true
 }
 
 func (ss *streams) remove(o *openStream) {
@@ -88,7 +95,8 @@ func (ss *streams) endAll(why error, over time.Duration) {
 	}
 }
 
-// recheck ends the streams of a tenant that is gone (view nil) and those whose token is gone.
+// recheck ends the streams of a tenant that is gone (view nil), of its routes that are gone, and
+// those that could not be opened any more.
 func (ss *streams) recheck(tenant string, view *broker.View) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
@@ -96,10 +104,29 @@ func (ss *streams) recheck(tenant string, view *broker.View) {
 		if o.tenant != tenant {
 			continue
 		}
-		if view == nil {
-			o.end(errDeleted)
-		} else if _, ok := view.Tokens[o.tokenID]; o.tokenID != "" && !ok {
-			o.end(errExpired)
+		if why := o.outlived(view); why != nil {
+			o.end(why)
 		}
 	}
+}
+
+// outlived is why a stream must end by what the registry knows now, or nil.
+func (o *openStream) outlived(view *broker.View) error {
+	if view == nil {
+		return errDeleted
+	}
+	if _, ok := view.Tokens[o.tokenID]; o.tokenID != "" && !ok {
+		return errExpired
+	}
+	if o.route == "" {
+		return nil
+	}
+	r, ok := view.Routes[o.route]
+	switch {
+	case !ok:
+		return errDeleted
+	case o.nobody && !r.Revisions[0].Access.Public:
+		return errExpired
+	}
+	return nil
 }

@@ -68,6 +68,7 @@ func (p *sharedTail) catchUp(v *viewer) (err error) {
 			p.closeSub()
 			return err
 		}
+		v.come(p.cursor)
 	}
 }
 
@@ -153,7 +154,14 @@ func (p *ownTail) run(v *viewer) (err error) {
 		if p.cursor, err = v.step(p.sub, &p.t, p.cursor); err != nil {
 			return err
 		}
-		v.out.advance(p.cursor.seq)
+		v.come(p.cursor)
+	}
+}
+
+// come notes how far the viewer is, once all of an event is behind it.
+func (v *viewer) come(c cursor) {
+	if c.output == 0 {
+		v.out.advance(c.seq)
 	}
 }
 
@@ -167,7 +175,7 @@ func (v *viewer) transform(req abi.Request) transform {
 
 // session is what a callback of the route gets to work with.
 func (s *Server) session(r *route, req abi.Request, body []byte) host.Session {
-	sess := host.Session{Request: req, Body: body, Services: services{s.broker, r.tenant}}
+	sess := host.Session{Request: req, Body: body, Services: services{s.broker, r.tenant}, Share: r.share}
 	if r.callback != nil {
 		sess.Log = s.logs.of(r.tenant, r.callback.version.Name).line
 	}

@@ -3,8 +3,8 @@ package web
 import (
 	"context"
 	"maps"
+	"net"
 	"net/http"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -80,9 +80,7 @@ func (s *Server) putTenant(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.settle(ctx, in.Tenant, func(st *site) bool {
-		return st != nil && reflect.DeepEqual(st.view.Tenant, v.Tenant)
-	}); err != nil {
+	if err := s.settle(ctx, in.Tenant); err != nil {
 		return nil, err
 	}
 	return &tenantOut{created(isNew), v.Tenant}, nil
@@ -92,7 +90,7 @@ func (s *Server) deleteTenant(ctx context.Context, in *TenantPath) (*noContent, 
 	if err := s.broker.DeleteTenant(ctx, in.Tenant); err != nil {
 		return nil, err
 	}
-	return nil, s.settle(ctx, in.Tenant, func(st *site) bool { return st == nil })
+	return nil, s.settle(ctx, in.Tenant)
 }
 
 var hostName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
@@ -102,8 +100,8 @@ func (s *Server) checkSpec(tenant string, spec *broker.Spec) error {
 	for i, h := range spec.Hosts {
 		h = strings.ToLower(h)
 		spec.Hosts[i] = h
-		if len(h) > 253 || !hostName.MatchString(h) {
-			return bad("body.hosts", "%q is no host name.", h)
+		if len(h) > 253 || !hostName.MatchString(h) || !strings.Contains(h, ".") || net.ParseIP(h) != nil {
+			return bad("body.hosts", "%q is no full host name, such as acme.example.com.", h)
 		}
 		for _, v := range s.broker.Views() {
 			if v.Tenant.Name != tenant && slices.Contains(v.Tenant.Hosts, h) {

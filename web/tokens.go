@@ -41,6 +41,9 @@ func (s *Server) createToken(ctx context.Context, in *struct {
 	TenantPath
 	Body tokenSpec
 }) (*createdToken, error) {
+	if in.Body.Name == operatorName {
+		return nil, bad("body.name", "The name %s is not for tokens.", operatorName)
+	}
 	t := broker.Token{Name: in.Body.Name, Scopes: in.Body.Scopes, Subjects: in.Body.Subjects, Created: time.Now().UTC()}
 	for _, pattern := range t.Subjects {
 		if err := broker.ValidPattern(pattern); err != nil {

@@ -56,9 +56,6 @@ func (v *viewer) serve() error {
 	if s.draining.Load() {
 		return v.turnAway()
 	}
-	if s.streams.count() >= s.config.Viewers {
-		return fail(http.StatusServiceUnavailable, "This node has all the streams open that it may have.").later(5)
-	}
 	who := v.name()
 	if err := v.route.limits.enter(who); err != nil {
 		return err
@@ -67,25 +64,30 @@ func (v *viewer) serve() error {
 	return v.stream()
 }
 
-// name is whom a route's limits count: the principal, or an address for nobody.
+// name is whom a route's limits count: a token, or an address for nobody.
 func (v *viewer) name() string {
-	if v.request.Principal != nil {
-		return v.request.Principal.Subject
+	switch {
+	case v.who.token != nil:
+		return "token " + v.who.token.ID
+	case v.who.operator:
+		return "operator"
 	}
-	return v.request.RemoteAddress
+	return "address " + v.request.RemoteAddress
 }
 
 func (v *viewer) stream() error {
 	s := v.server
 	release := v.prepare()
 	defer release()
-	o := &openStream{tenant: v.route.tenant, end: v.end}
-	if v.who.token != nil {
-		o.tokenID = v.who.token.ID
+	o := v.entry()
+	if !s.streams.add(o, s.config.Viewers) {
+		return fail(http.StatusServiceUnavailable, "This node has all the streams open that it may have.").later(5)
 	}
-	s.streams.add(o)
 	defer s.streams.remove(o)
 	if err := v.recheck(o); err != nil {
+		return err
+	}
+	if err := v.readBody(); err != nil {
 		return err
 	}
 
@@ -101,6 +103,26 @@ func (v *viewer) stream() error {
 	return nil
 }
 
+// entry is the stream among the open ones.
+func (v *viewer) entry() *openStream {
+	o := &openStream{tenant: v.route.tenant, nobody: v.request.Principal == nil, end: v.end}
+	if v.own == nil && v.route.revision > 0 {
+		o.route = v.route.name
+	}
+	if v.who.token != nil {
+		o.tokenID = v.who.token.ID
+	}
+	return o
+}
+
+// readBody reads the request's body, which a GET has none of.
+func (v *viewer) readBody() (err error) {
+	if v.r.Method != http.MethodGet {
+		v.body, err = readBody(v.w, v.r, v.route.spec.Limits.BodyBytes)
+	}
+	return err
+}
+
 // recheck closes the gap between the access check and the stream's entry among the open ones, from
 // where on a change of the tenant ends it.
 func (v *viewer) recheck(o *openStream) error {
@@ -108,8 +130,11 @@ func (v *viewer) recheck(o *openStream) error {
 	if err != nil {
 		return err
 	}
-	if _, ok := view.Tokens[o.tokenID]; o.tokenID != "" && !ok {
-		return fail(http.StatusUnauthorized, "The token has ended.")
+	switch why := o.outlived(view); {
+	case errors.Is(why, errExpired):
+		return fail(http.StatusUnauthorized, "The token has ended, or the route is private now.")
+	case why != nil:
+		return fail(http.StatusNotFound, "There is no route at this path.")
 	}
 	return nil
 }
@@ -162,7 +187,11 @@ func (v *viewer) refused(err error) error {
 	case errors.Is(cause, errDrain):
 		return v.turnAway()
 	case errors.Is(cause, errExpired):
-		return fail(http.StatusUnauthorized, "The token has ended.")
+		return fail(http.StatusUnauthorized, "The token has ended, or the route is private now.")
+	case errors.Is(cause, errDeleted):
+		return fail(http.StatusNotFound, "There is no route at this path.")
+	case errors.Is(cause, errTimeout):
+		return fail(http.StatusServiceUnavailable, "The stream was not open within the route's timeout.").later(1)
 	}
 	return err
 }

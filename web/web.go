@@ -73,6 +73,7 @@ type Server struct {
 	streams  *streams
 	channels *channels
 	logs     *pluginLogs
+	writes   turns // of those who change one tenant's routes
 	draining atomic.Bool
 	guests   sync.WaitGroup // callbacks of streams; they may outlive their handler by host's grace
 
@@ -102,7 +103,7 @@ func New(c Config) (*Server, error) {
 		config: c, log: c.Logger, broker: c.Broker,
 		streams: newStreams(), logs: newPluginLogs(),
 	}
-	s.sites = newSites(c.Broker, c.Host, c.Logger, s.swapped)
+	s.sites = newSites(c.Broker, c.Host, c.Logger, s.noticed)
 	s.channels = newChannels(s)
 	s.echo = s.newEcho()
 	return s, nil
@@ -112,9 +113,9 @@ func New(c Config) (*Server, error) {
 // broker.Config.Changed and returns at once.
 func (s *Server) Changed(tenant string) { s.sites.changed(tenant) }
 
-// swapped follows a change of a tenant's site: streams whose token or tenant is gone end. view is
-// nil for a tenant that is gone.
-func (s *Server) swapped(tenant string, view *broker.View) {
+// noticed follows a change of a tenant: streams whose token, route or tenant is gone end. view is nil
+// for a tenant that is gone.
+func (s *Server) noticed(tenant string, view *broker.View) {
 	s.streams.recheck(tenant, view)
 	if view == nil {
 		s.logs.forgetTenant(tenant)
@@ -166,7 +167,8 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 // ServeHTTP answers one request, whichever of the tenants' hosts or the server's own it is for.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// The deadline of a stream that was on this connection before would still hold.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout))
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+	w = &answer{ResponseWriter: w}
 	if tenant := s.sites.byHost(r.Host); tenant != "" {
 		c := s.echo.NewContext(r, w)
 		serve := s.recoverPanic(func(c echo.Context) error { return s.serveTenant(c, tenant, r.URL.EscapedPath()) })
@@ -178,16 +180,31 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.echo.ServeHTTP(w, r)
 }
 
-// answerTimeout is for an answer that is no stream to be written; streams have a timeout a write.
+// answerTimeout is for an answer to be written, from when it begins; streams have a timeout a write.
 const answerTimeout = time.Minute
+
+// answer is a response whose time to be written begins with it, not with the request, which may
+// take as long as its body does.
+type answer struct{ http.ResponseWriter }
+
+// WriteHeader begins the answer.
+func (a *answer) WriteHeader(status int) {
+	_ = http.NewResponseController(a.ResponseWriter).SetWriteDeadline(time.Now().Add(answerTimeout))
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 func (s *Server) newEcho() *echo.Echo {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.handleError
 	e.Use(s.recoverPanic)
-	e.GET("/healthz", s.healthz)
-	e.GET("/readyz", s.readyz)
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		e.Add(method, "/healthz", s.healthz)
+		e.Add(method, "/readyz", s.readyz)
+	}
 	e.Any("/t/:tenant", s.stream)
 	e.Any("/t/:tenant/*", s.stream)
 	s.adminAPI(e)

@@ -102,6 +102,12 @@ func onStream() int32 {
 		for {
 			kept = append(kept, make([]byte, 1<<20))
 		}
+	case "nap":
+		before, at := time.Now(), now()
+		time.Sleep(20 * time.Millisecond)
+		if time.Since(before) < 20*time.Millisecond || now()-at < 19 {
+			return -1
+		}
 	case "surroundings":
 		if len(os.Args) > 1 || len(os.Environ()) > 0 {
 			return -1

@@ -1,0 +1,171 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/millrace/millrace/host/wasm"
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+)
+
+// meter counts the processor time of one instance. The module counts its own instructions as fuel,
+// see wasm.Meter, and asks for more when it has none: that is where it can be measured, made to wait
+// and stopped, and where Go's garbage collector can stop it for a moment. Only the instance's
+// goroutine uses it.
+type meter struct {
+	grant  int64   // fuel given last
+	since  reading // when that was given
+	calls  int     // of the host since then
+	parked bool    // since then the goroutine may have waited, and the thread worked for others
+	rate   float64 // fuel that a nanosecond takes, as measured last
+}
+
+// Fuel is given for about grantTime, so that a guest can be stopped that often. One that turns slow
+// between one grant and the next, as one does that leaves the processor's caches, goes on for longer:
+// maxGrant bounds by how much.
+const (
+	grantTime = time.Millisecond
+	minGrant  = 20_000
+	maxGrant  = 2_000_000
+
+	usualRate = 1.0 // until it is measured
+	minRate   = float64(minGrant) / float64(grantTime)
+	maxRate   = 10.0
+
+	hostCallTime = 100 * time.Nanosecond // what a call of the host is taken for
+	mostDoubt    = 10                    // times what is likely that a grant is believed to have taken
+)
+
+// reading is what the clocks say.
+type reading struct{ wall, thread time.Duration }
+
+// next measures what the last grant took and returns the next one.
+func (m *meter) next(now reading) (spent time.Duration, grant int64) {
+	if m.grant == 0 {
+		m.rate = usualRate
+	} else {
+		spent = m.measure(now)
+	}
+	m.grant = max(minGrant, min(int64(m.rate*float64(grantTime)), maxGrant))
+	m.calls, m.parked = 0, false
+	return spent, m.grant
+}
+
+// measure returns the processor time that the last grant took, by the thread's own clock, and no more
+// than by the wall clock. Once the goroutine waited it may have changed its thread, whose clock then
+// says anything: it is believed as far as it is near to what is likely.
+func (m *meter) measure(now reading) time.Duration {
+	spent := max(0, min(now.thread-m.since.thread, now.wall-m.since.wall))
+	if m.parked {
+		likely := m.likely(m.grant)
+		return max(likely, min(spent, mostDoubt*likely))
+	}
+	guest := max(spent-time.Duration(m.calls)*hostCallTime, spent/mostDoubt, 1)
+	m.rate = max(minRate, min(float64(m.grant)/float64(guest), maxRate))
+	return spent
+}
+
+// likely is about what that much fuel takes, and the calls of the host.
+func (m *meter) likely(fuel int64) time.Duration {
+	return time.Duration(float64(fuel)/m.rate) + time.Duration(m.calls)*hostCallTime
+}
+
+// metering is the module that metered modules import from.
+func (h *Host) metering() wazero.HostModuleBuilder {
+	b := h.runtime.NewHostModuleBuilder(wasm.MeterModule)
+	b.NewFunctionBuilder().
+		WithGoModuleFunction(api.GoModuleFunc(refill), nil, []api.ValueType{api.ValueTypeI64}).Export(wasm.Refill)
+	b.NewFunctionBuilder().
+		WithGoModuleFunction(api.GoModuleFunc(overflow), nil, nil).Export(wasm.Overflow)
+	return b
+}
+
+// refill gives a guest more fuel, unless it is to be stopped.
+func refill(ctx context.Context, _ api.Module, stack []uint64) {
+	c := callOf(ctx)
+	m := &c.instance.meter
+	spent, grant := m.next(c.instance.read())
+	if f := c.pay(spent); f != nil {
+		panic(f)
+	}
+	runtime.Gosched()
+	stack[0] = uint64(grant)
+	m.since = c.instance.read()
+}
+
+func overflow(ctx context.Context, _ api.Module, _ []uint64) {
+	depth := callOf(ctx).host.config.CallDepth
+	panic(&fault{fmt.Sprintf("more than %d calls inside each other", depth), LimitStack})
+}
+
+func (i *instance) read() reading {
+	return reading{time.Since(i.code.host.began), threadTime()}
+}
+
+// pay takes processor time from what the guest has left, and waits where the share that it runs on
+// is used up. It returns what the guest is to be stopped with.
+func (c *call) pay(spent time.Duration) *fault {
+	config := c.host.config
+	switch c.spent += c.own(spent); {
+	case c.phase == streaming && c.spent > config.CPUSlice:
+		return &fault{fmt.Sprintf("ran for %v without a call of the host", config.CPUSlice), LimitSlice}
+	case c.phase == inEvent && c.spent > config.CPUEvent:
+		return &fault{fmt.Sprintf("took %v of processor time for one event", config.CPUEvent), LimitEventCPU}
+	}
+	if c.share != nil {
+		wait := c.share.charge(spent)
+		if wait > longestWait {
+			return &fault{"the processor share is used up", LimitShare}
+		}
+		pause(c.hard, wait)
+	}
+	return c.overdue()
+}
+
+// own is how much of the time that the last grant took counts for the guest's limits. For a slice
+// that is what came after the last call of the host, one grant at most.
+func (c *call) own(spent time.Duration) time.Duration {
+	if c.phase == streaming && c.called {
+		spent = min(spent, grantTime)
+	}
+	c.called = false
+	return spent
+}
+
+// overdue is what the guest is to be stopped with if its time is up.
+func (c *call) overdue() *fault {
+	if c.hard.Err() == nil {
+		return nil
+	}
+	return &fault{fmt.Sprintf("stopped by its limit: %s", c.limit), c.limit}
+}
+
+// enterHost notes that the guest calls the host, and returns what it is to be stopped with if its
+// time is up. During an event that means to look at a clock, and is not done for each call.
+func (c *call) enterHost() *fault {
+	c.instance.meter.calls++
+	c.called = true
+	if c.phase == streaming {
+		c.spent = 0 // a slice is what lies between two calls
+	}
+	if c.phase == inEvent && c.instance.meter.calls%16 != 0 {
+		return nil
+	}
+	return c.overdue()
+}
+
+// park notes that the goroutine may wait.
+func (c *call) park() { c.instance.meter.parked = true }
+
+// settle pays for the fuel that an instance took since it last asked for more.
+func (i *instance) settle(s *Share) {
+	m := &i.meter
+	if s == nil || m.grant == 0 {
+		return
+	}
+	left := int64(i.module.ExportedGlobal(wasm.FuelExport).Get())
+	s.charge(m.likely(max(0, m.grant-left)))
+}
