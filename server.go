@@ -17,7 +17,7 @@ import (
 
 // serverConfig says how a server runs. Every field is needed but Node, Fsync and Compiler.
 type serverConfig struct {
-	Data       string // folder, which nobody else uses while the server runs
+	Data       string   // folder, which nobody else uses while the server runs
 	Cache      string   // folder of compiled plugins
 	Compiler   []string // command that compiles them; none compiles in this process
 	Node       string

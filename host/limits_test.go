@@ -100,7 +100,9 @@ func TestTableGrowsToItsLimit(t *testing.T) {
 	m := newModule()
 	m.imported("kvPut")
 	m.table = 10
-	grow := func(by int) []byte { return slices.Concat([]byte{0xd0, 0x70}, i32(by), []byte{0xfc, 15, 0}, m.report()) }
+	grow := func(by int) []byte {
+		return slices.Concat([]byte{0xd0, 0x70}, i32(by), []byte{0xfc, 15, 0}, m.report())
+	}
 	m.export(abi.OnStream, grow(1<<30), grow(-1), grow(100), grow(1<<18), grow(0), i32(0))
 	s := set(t, host.Config{}, m.bytes())
 	if err := s.stream(t.Context()); err != nil {
