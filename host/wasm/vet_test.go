@@ -190,23 +190,25 @@ func TestVetLetsRealModulesPass(t *testing.T) {
 	}
 }
 
-// TestCompileTime compiles the worst that passes, metered, and says what it took.
-func TestCompileTime(t *testing.T) {
-	if !*long {
-		t.Skip("with -long")
-	}
-	for _, b := range bombs {
-		code, err := metered(b.module(b.most).Encode())
-		if err != nil {
-			t.Fatal(err)
-		}
-		seconds, megabytes := compile(t, code)
-		t.Logf("%-45s %8d bytes: %6.2f s, %5d MB", b.name, len(code), seconds, megabytes)
+// BenchmarkWorst compiles what Vet lets pass of each kind that is made to take long.
+func BenchmarkWorst(b *testing.B) {
+	for _, bomb := range bombs {
+		b.Run(bomb.name, func(b *testing.B) {
+			code, err := metered(bomb.module(bomb.most).Encode())
+			if err != nil {
+				b.Fatal(err)
+			}
+			var megabytes uint64
+			for b.Loop() {
+				megabytes = compile(b, code)
+			}
+			b.ReportMetric(float64(megabytes), "MB")
+		})
 	}
 }
 
-// compile compiles a module and returns what it took in time and in memory at most.
-func compile(t *testing.T, code []byte) (seconds float64, megabytes uint64) {
+// compile compiles a module and returns the memory that it took at most.
+func compile(t testing.TB, code []byte) (megabytes uint64) {
 	ctx := context.Background()
 	runtime.GC()
 	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigCompiler())
@@ -226,13 +228,11 @@ func compile(t *testing.T, code []byte) (seconds float64, megabytes uint64) {
 			}
 		}
 	}()
-	start := time.Now()
 	if _, err := r.CompileModule(ctx, code); err != nil {
 		t.Error(err)
 	}
-	seconds = time.Since(start).Seconds()
 	close(done)
-	return seconds, <-peak >> 20
+	return <-peak >> 20
 }
 
 func TestCapTables(t *testing.T) {
