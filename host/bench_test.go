@@ -65,8 +65,8 @@ func BenchmarkStream(b *testing.B) {
 // BenchmarkPrepare prepares a Go guest.
 func BenchmarkPrepare(b *testing.B) {
 	wasm := gopher(b)
-	prepare := func(b *testing.B, dir string) {
-		h := newHost(b, host.Config{CacheDir: dir})
+	prepare := func(b *testing.B, dir string, compiler ...string) {
+		h := newHost(b, host.Config{CacheDir: dir, Compiler: compiler})
 		p, err := h.Prepare(context.Background(), wasm)
 		if err != nil {
 			b.Fatal(err)
@@ -76,6 +76,11 @@ func BenchmarkPrepare(b *testing.B) {
 	b.Run("cache=none", func(b *testing.B) {
 		for b.Loop() {
 			prepare(b, "")
+		}
+	})
+	b.Run("cache=none,process=own", func(b *testing.B) {
+		for b.Loop() {
+			prepare(b, "", compiler(b)...)
 		}
 	})
 	b.Run("cache=disk", func(b *testing.B) {

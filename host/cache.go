@@ -102,6 +102,9 @@ func (k *cache) take(staging string, wasm []byte) error {
 	if err != nil {
 		return err
 	}
+	if filepath.Dir(path) != filepath.Dir(k.kind) {
+		return fmt.Errorf("the compiler is another program: it made %s, this one would make %s", path, k.kind)
+	}
 	to := filepath.Join(k.dir, path)
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 		return err

@@ -36,7 +36,7 @@ const (
 	maxRate   = 10.0
 
 	hostCallTime = 100 * time.Nanosecond // what a call of the host is taken for
-	mostDoubt    = 10                    // times what is likely that a grant is believed to have taken
+	mostDoubt    = 10                    // times more or less than likely that a grant is believed to have taken
 )
 
 // reading is what the clocks say.
@@ -61,7 +61,7 @@ func (m *meter) measure(now reading) time.Duration {
 	spent := max(0, min(now.thread-m.since.thread, now.wall-m.since.wall))
 	if m.parked {
 		likely := m.likely(m.grant)
-		return max(likely, min(spent, mostDoubt*likely))
+		return max(likely/mostDoubt, min(spent, likely*mostDoubt))
 	}
 	guest := max(spent-time.Duration(m.calls)*hostCallTime, spent/mostDoubt, 1)
 	m.rate = max(minRate, min(float64(m.grant)/float64(guest), maxRate))
@@ -108,6 +108,9 @@ func (i *instance) read() reading {
 // pay takes processor time from what the guest has left, and waits where the share that it runs on
 // is used up. It returns what the guest is to be stopped with.
 func (c *call) pay(spent time.Duration) *fault {
+	if f := c.overdue(); f != nil {
+		return f
+	}
 	config := c.host.config
 	switch c.spent += c.own(spent); {
 	case c.phase == streaming && c.spent > config.CPUSlice:
@@ -121,8 +124,9 @@ func (c *call) pay(spent time.Duration) *fault {
 			return &fault{"the processor share is used up", LimitShare}
 		}
 		pause(c.hard, wait)
+		return c.overdue()
 	}
-	return c.overdue()
+	return nil
 }
 
 // own is how much of the time that the last grant took counts for the guest's limits. For a slice

@@ -15,7 +15,7 @@ import (
 	"github.com/tetratelabs/wazero"
 )
 
-// Prepare makes a plugin of a module: vet, compile, start once for trial. A module that was
+// Prepare makes a plugin of a module: vet, meter, compile, start once. A module that was
 // refused is a *RefusedError; other errors are the host's own, ErrBusy among them. Equal modules
 // are compiled once, however many plugins they make. Compilation is not cut short when ctx ends,
 // but the wait for others' is. Prepare does not keep module.

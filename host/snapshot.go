@@ -10,8 +10,9 @@ import (
 )
 
 // snapshot is what the instances of a module begin with: memory and mutable globals as they were
-// when _initialize had returned. Whatever a module drew at random by then, such as the seeds of
-// hash tables, is the same in all of them.
+// when _initialize had returned. Whatever a module drew at random by then is the same in all of
+// them: of a Go module that is the order of maps, hash/maphash and the global source of math/rand.
+// crypto/rand asks the host each time.
 type snapshot struct {
 	image   *image
 	pages   uint32
