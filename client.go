@@ -52,7 +52,7 @@ func (f clientFlags) client() (*client, error) {
 		}
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.ResponseHeaderTimeout = time.Minute // a big module is compiled before the answer
+	transport.ResponseHeaderTimeout = 3 * time.Minute // a big module is compiled before the answer
 	return &client{server, token, f.Tenant, &http.Client{Transport: transport}}, nil
 }
 

@@ -22,6 +22,7 @@ type order struct {
 	Staging     string        // folder for the code, which is there and empty
 	MemoryBytes int64         // Config.MemoryBytes
 	Timeout     time.Duration // after which the process ends itself
+	Processor   time.Duration // time that it may take of the processors
 	Bytes       int64         // of memory that the process may take
 }
 
@@ -66,7 +67,7 @@ func CompileMain(stdin io.Reader, stdout io.Writer) error {
 func (o order) confine() error {
 	time.AfterFunc(o.Timeout, func() { os.Exit(1) })
 	debug.SetMemoryLimit(o.Bytes / 4 * 3)
-	return limitProcess(o.Bytes)
+	return limitProcess(o.Bytes, o.Processor)
 }
 
 // compileInto compiles wasm to a file in dir.

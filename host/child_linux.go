@@ -7,14 +7,21 @@ import (
 	"os/exec"
 	"strconv"
 	"syscall"
+	"time"
 )
 
 // niceness of a compiler process: streams come first.
 const niceness = 10
 
-// limitProcess lets the process take that many bytes of private memory beyond what it has. Address
-// space would be the wrong measure: Go reserves far more than it uses, the race detector terabytes.
-func limitProcess(bytes int64) error {
+// limitProcess lets the process take that many bytes of private memory beyond what it has, and that
+// much of the processors, in whole seconds rounded up, past which the system kills it. Address space
+// would be the wrong measure of memory: Go reserves far more than it uses, the race detector
+// terabytes.
+func limitProcess(bytes int64, processor time.Duration) error {
+	seconds := uint64((processor + time.Second - 1) / time.Second)
+	if err := syscall.Setrlimit(syscall.RLIMIT_CPU, &syscall.Rlimit{Cur: seconds, Max: seconds}); err != nil {
+		return fmt.Errorf("limit processor time to %d s: %w", seconds, err)
+	}
 	held, err := privateBytes()
 	if err != nil {
 		return err

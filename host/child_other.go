@@ -2,10 +2,13 @@
 
 package host
 
-import "os/exec"
+import (
+	"os/exec"
+	"time"
+)
 
 // limitProcess does nothing where no limit counts what Go takes: the collector's limit and the
 // timeout remain.
-func limitProcess(int64) error { return nil }
+func limitProcess(int64, time.Duration) error { return nil }
 
 func detach(*exec.Cmd) {}

@@ -44,11 +44,15 @@ func (p *compiler) compile(ctx context.Context, wasm []byte) error {
 // run runs the process. It is not cut short when ctx ends.
 func (p *compiler) run(ctx context.Context, staging string, wasm []byte) (r report, err error) {
 	c := p.config
-	o, err := json.Marshal(order{Staging: staging, MemoryBytes: c.MemoryBytes, Timeout: 2 * c.CompileTimeout, Bytes: c.CompileBytes})
+	patience := busyMachine * c.CompileTimeout
+	o, err := json.Marshal(order{
+		Staging: staging, MemoryBytes: c.MemoryBytes, Bytes: c.CompileBytes,
+		Processor: c.CompileTimeout, Timeout: 2 * patience,
+	})
 	if err != nil {
 		return r, err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.CompileTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	var output, complaint head
 	cmd := exec.CommandContext(ctx, c.Compiler[0], c.Compiler[1:]...)
@@ -60,7 +64,9 @@ func (p *compiler) run(ctx context.Context, staging string, wasm []byte) (r repo
 	err = cmd.Run()
 	switch {
 	case ctx.Err() != nil:
-		return r, refuse("compiling takes longer than %v", c.CompileTimeout)
+		return r, refuse("compiling takes longer than %v", patience)
+	case err != nil && processorTime(cmd.ProcessState) >= c.CompileTimeout:
+		return r, refuse("compiling takes longer than %v of processor time", c.CompileTimeout)
 	case errors.As(err, new(*exec.ExitError)):
 		return r, p.explain(err, complaint.text)
 	case err != nil:
@@ -70,6 +76,18 @@ func (p *compiler) run(ctx context.Context, staging string, wasm []byte) (r repo
 		return r, fmt.Errorf("read the compiler's report: %w", err)
 	}
 	return r, nil
+}
+
+// busyMachine is how many times longer by the clock a compilation may take than of the processors,
+// which others use as well: a compiler process comes last.
+const busyMachine = 4
+
+// processorTime is what a process took; nil took nothing.
+func processorTime(p *os.ProcessState) time.Duration {
+	if p == nil {
+		return 0
+	}
+	return p.UserTime() + p.SystemTime()
 }
 
 // explain is why a compiler process failed that wrote complaint. It is the module's fault unless
