@@ -65,7 +65,7 @@ func (p *compiler) run(ctx context.Context, staging string, wasm []byte) (r repo
 	switch {
 	case ctx.Err() != nil:
 		return r, refuse("compiling takes longer than %v", patience)
-	case err != nil && processorTime(cmd.ProcessState) >= c.CompileTimeout:
+	case err != nil && processorTime(cmd.ProcessState) >= c.CompileTimeout*9/10: // the system rounds
 		return r, refuse("compiling takes longer than %v of processor time", c.CompileTimeout)
 	case errors.As(err, new(*exec.ExitError)):
 		return r, p.explain(err, complaint.text)

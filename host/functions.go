@@ -65,7 +65,7 @@ func (h *Host) guard(declared abi.Function, f function) api.GoModuleFunc {
 		}
 		result := int64(abi.Unavailable)
 		if c.phase != starting || declared.Name == "log" {
-			result = f(ctx, c, args{declared.Name, m.Memory(), stack})
+			result = f(ctx, c, args{declared.Name, c.instance, m.Memory(), stack})
 		}
 		if declared.Result == 'i' {
 			result = int64(uint32(result))
@@ -86,6 +86,7 @@ func (h *Host) guestFault(name string, r any) *fault {
 // args are a call's arguments, by position; a string or byte range takes two.
 type args struct {
 	function string
+	instance *instance
 	memory   api.Memory
 	stack    []uint64
 }
@@ -101,6 +102,7 @@ func (a args) bytes(at int) []byte {
 	if length == 0 {
 		return nil
 	}
+	a.instance.burn(int(length))
 	b, ok := a.memory.Read(pointer, length)
 	if !ok {
 		panic(&fault{reason: fmt.Sprintf("%s: %d bytes at %d are outside of memory", a.function, length, pointer)})

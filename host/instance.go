@@ -119,11 +119,20 @@ func (i *instance) config() wazero.ModuleConfig {
 		WithStartFunctions().
 		WithStdout(&i.stdout).
 		WithStderr(&i.stderr).
-		WithRandSource(rand.Reader).
+		WithRandSource(wasiRandom{i}).
 		WithWalltime(i.clock.walltime, sys.ClockResolution(time.Microsecond)).
 		WithNanotime(i.clock.nanotime, sys.ClockResolution(time.Nanosecond)).
 		WithNanosleep(i.nanosleep).
 		WithOsyield(runtime.Gosched)
+}
+
+// wasiRandom is WASI's source of random bytes.
+type wasiRandom struct{ instance *instance }
+
+// Read never fails.
+func (r wasiRandom) Read(b []byte) (int, error) {
+	r.instance.enterWASI(len(b))
+	return rand.Read(b)
 }
 
 // nanosleep is the sleep of WASI. A stream's guest goes on when its stream ends; any other would do
@@ -142,6 +151,7 @@ func (i *instance) nanosleep(ns int64) {
 func (i *instance) begin(ctx context.Context, c *call) (done func()) {
 	i.call, i.share, c.instance, c.hard = c, c.share, i, ctx
 	c.park() // what passed meanwhile is not the guest's
+	i.meter.forget(c.share)
 	i.record = i.record[:0]
 	return func() {
 		i.stdout.flush()

@@ -80,6 +80,7 @@ type lineWriter struct {
 
 // Write never fails: a plugin whose log is full goes on.
 func (w *lineWriter) Write(b []byte) (int, error) {
+	w.instance.enterWASI(len(b))
 	for rest := b; len(rest) > 0; {
 		line, after, complete := bytes.Cut(rest, []byte("\n"))
 		w.line = append(w.line, line[:min(len(line), maxLineBytes+1-len(w.line))]...)

@@ -36,6 +36,8 @@ const (
 	maxRate   = 10.0
 
 	hostCallTime = 100 * time.Nanosecond // what a call of the host is taken for
+	manyCalls    = 1000                  // of the host, from which on they are settled between events
+	burnBytes    = 4096                  // from which on the host's work on them costs fuel
 	mostDoubt    = 10                    // times more or less than likely that a grant is believed to have taken
 )
 
@@ -159,6 +161,39 @@ func (c *call) enterHost() *fault {
 		return nil
 	}
 	return c.overdue()
+}
+
+// enterWASI is enterHost for those functions of WASI that may take long for one call, bytes being what
+// they work through. They are no calls that end a slice.
+func (i *instance) enterWASI(bytes int) {
+	c := i.call
+	i.meter.calls++
+	i.burn(bytes)
+	if f := c.overdue(); f != nil {
+		panic(f)
+	}
+}
+
+// burn takes fuel for work that the host does on many bytes of the guest's: without it, a guest that
+// has the host work in its place would never have to ask for more.
+func (i *instance) burn(bytes int) {
+	if bytes < burnBytes || i.module == nil {
+		return
+	}
+	if fuel, ok := i.module.ExportedGlobal(wasm.FuelExport).(api.MutableGlobal); ok {
+		fuel.Set(uint64(int64(fuel.Get()) - int64(bytes)))
+	}
+}
+
+// forget settles the calls of the host that earlier events made, before they count as this one's.
+func (m *meter) forget(s *Share) {
+	if m.calls < manyCalls {
+		return
+	}
+	if s != nil {
+		s.charge(time.Duration(m.calls) * hostCallTime)
+	}
+	m.calls = 0
 }
 
 // park notes that the goroutine may wait.

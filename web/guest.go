@@ -38,7 +38,7 @@ func (p *guestProducer) open(v *viewer) error {
 	v.server.guests.Go(func() {
 		defer v.route.callback.drop()
 		err := v.route.callback.plugin.Stream(v.ctx, sess)
-		if err != nil && v.ctx.Err() == nil {
+		if err != nil && (v.ctx.Err() == nil || callbackFailed(err)) {
 			sess.Log(levelError, "onStream failed: "+err.Error())
 		}
 		if p.sub != nil {

@@ -1,0 +1,284 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/millrace/millrace/abi"
+)
+
+// storePatience is how long a connection is held up by a store that does not answer. The remote
+// waits meanwhile; giving up earlier would cost an answer that is not asked for twice.
+const storePatience = time.Minute
+
+// run is one Run of a Worker, from its first connection to its last. One goroutine owns it.
+type run struct {
+	*Worker
+	cursor  Cursor
+	loaded  bool   // cursor is the stored one
+	lastID  string // what the next connection resumes after: all up to it is stored or left out
+	backoff backoff
+	begun   bool // the cursor has been read
+	sent    bool // a request of an earlier run, which must not be repeated
+
+	// Of the connection at hand.
+	request  Request
+	response Response
+	sending  bool   // the request is under way, or was
+	number   uint64 // of its last event
+	counted  uint64 // bytes of it in the status
+	batch    batch
+}
+
+// connect makes one connection and takes what comes of it until it ends.
+func (r *run) connect(ctx context.Context) verdict {
+	r.board.enter(Connecting)
+	if err := r.load(ctx); err != nil {
+		return r.storeFailed(ctx, err)
+	}
+	if r.cursor.Complete && r.config.OnDone == DoneStop {
+		return verdict{state: Done} // by a run that ended before it could say so
+	}
+	r.sending, r.number, r.counted = false, 0, 0
+	r.backoff.moved = false
+	r.batch.reset()
+	r.request = r.config.request(r.lastID)
+	r.response = Response{URL: r.config.URL, Attempts: r.backoff.failures + 1, LastEventID: r.lastID}
+	r.board.change(func(s *Status) {
+		s.Connections++
+		s.Attempts = r.response.Attempts
+	})
+	err := r.requestStart(ctx)
+	if err == nil {
+		err = r.exchange(ctx)
+	}
+	r.response.LastEventID = r.lastID
+	if status := (*StatusError)(nil); errors.As(err, &status) && status.Status == http.StatusNoContent {
+		return r.complete(ctx, DoneStop)
+	}
+	if err == nil {
+		return r.complete(ctx, r.config.OnDone)
+	}
+	if ctx.Err() != nil {
+		r.fail(ctx, ErrStopped)
+		return verdict{state: Stopped, err: context.Cause(ctx)}
+	}
+	r.note(err)
+	return r.decide(err, r.fail(ctx, err))
+}
+
+// load reads the cursor, if it may be another than the one at hand.
+func (r *run) load(ctx context.Context) error {
+	if r.loaded {
+		return nil
+	}
+	cursor, err := r.store.Cursor(ctx)
+	if err != nil {
+		return fmt.Errorf("read cursor: %w", err)
+	}
+	if !r.begun {
+		r.begun, r.sent = true, cursor.Sent
+	}
+	r.cursor, r.loaded, r.lastID = cursor, true, cursor.LastEventID
+	if cursor.Revision == 0 {
+		r.lastID = r.config.LastEventID
+	}
+	r.board.change(func(s *Status) { s.LastEventID = r.lastID })
+	return nil
+}
+
+// storeFailed waits for the store. It counts as no attempt, since there was no connection.
+func (r *run) storeFailed(ctx context.Context, err error) verdict {
+	if ctx.Err() != nil {
+		return verdict{state: Stopped, err: context.Cause(ctx)}
+	}
+	r.note(err)
+	return verdict{state: Waiting, wait: r.backoff.again()}
+}
+
+// exchange sends the request and takes the stream. It returns nil when the stream was complete.
+func (r *run) exchange(ctx context.Context) error {
+	if err := r.claim(ctx); err != nil {
+		return err
+	}
+	r.sending = true
+	stream, err := r.client.Connect(ctx, r.request)
+	if err != nil {
+		var status *StatusError
+		if errors.As(err, &status) {
+			r.response.Status, r.response.Headers = status.Status, status.Headers
+		}
+		return err
+	}
+	defer stream.Close()
+	attempts := r.response.Attempts
+	r.response = stream.Response()
+	r.response.Attempts = attempts
+	r.board.enter(Open)
+	defer r.settle(stream, time.Now())
+	for {
+		e, err := stream.Next()
+		if err != nil {
+			r.lastID = stream.LastEventID()
+			return r.ended(stream, err)
+		}
+		complete, err := r.takeReady(ctx, stream, e)
+		if complete || err != nil {
+			return err
+		}
+	}
+}
+
+// claim makes sure that a request that must not be repeated never was sent, and is not by others.
+func (r *run) claim(ctx context.Context) error {
+	switch {
+	case r.config.repeatable():
+		return nil
+	case r.sent:
+		return ErrSent
+	case r.cursor.Sent:
+		return nil // by this run, which would have ended if it had been acted upon
+	}
+	cursor, err := r.store.MarkSent(ctx, r.cursor)
+	if err != nil {
+		r.loaded = false
+		return fmt.Errorf("mark request: %w", err)
+	}
+	r.cursor = cursor
+	return nil
+}
+
+// takeReady takes e and all events that were received with it, and stores them together. It returns
+// true behind the end mark.
+func (r *run) takeReady(ctx context.Context, stream *Stream, e abi.Event) (complete bool, err error) {
+	mark := r.config.mark(stream.ByLine())
+	for ok := true; ok && !complete; {
+		out, err := r.take(ctx, stream, e)
+		if err != nil || !r.batch.fits(out) {
+			if err := r.flush(ctx, stream, false); err != nil {
+				return false, err
+			}
+		}
+		if err != nil { // what came before it is stored all the same
+			return false, err
+		}
+		r.batch.add(e, out)
+		r.lastID = stream.LastEventID()
+		if complete = mark != "" && (e.Data == mark || e.Name == mark); !complete {
+			e, ok = stream.Ready()
+		}
+	}
+	r.lastID = stream.LastEventID()
+	return complete, r.flush(ctx, stream, complete)
+}
+
+// ended returns what the end of a stream means that had no end mark.
+func (r *run) ended(stream *Stream, err error) error {
+	switch {
+	case err != io.EOF:
+		return err
+	case r.config.mark(stream.ByLine()) != "":
+		return ErrInterrupted
+	}
+	return nil
+}
+
+// flush stores the batch, of which the end mark is the last if complete.
+func (r *run) flush(ctx context.Context, stream *Stream, complete bool) error {
+	if r.batch.events == 0 {
+		return nil
+	}
+	if err := r.append(ctx, r.batch.outputs, complete); err != nil {
+		return err
+	}
+	r.backoff.progress()
+	r.board.change(func(s *Status) {
+		s.Events += uint64(r.batch.events)
+		s.Attempts = 0
+		s.LagMs = time.Since(r.batch.first.Time).Milliseconds()
+	})
+	r.count(stream)
+	r.batch.reset()
+	return nil
+}
+
+// append stores outputs with where they lead up to. It repeats what the store does not answer to.
+func (r *run) append(ctx context.Context, outputs []Output, complete bool) error {
+	if len(outputs) == 0 {
+		return nil // the next that has some stores the position too
+	}
+	ctx, cancel := context.WithTimeout(ctx, storePatience)
+	defer cancel()
+	to := Cursor{LastEventID: r.lastID, Complete: complete}
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		cursor, err := r.store.Append(ctx, r.cursor, outputs, to)
+		if err == nil {
+			r.cursor = cursor
+			r.board.change(func(s *Status) {
+				s.Stored += uint64(len(outputs))
+				s.LastEventID = cursor.LastEventID
+			})
+			return nil
+		}
+		if errors.Is(err, ErrConflict) || !pause(ctx, wait) {
+			r.loaded = false
+			return fmt.Errorf("store events: %w", err)
+		}
+	}
+}
+
+// count adds what was read to the status.
+func (r *run) count(stream *Stream) {
+	n := stream.Bytes()
+	r.board.change(func(s *Status) { s.Bytes += n - r.counted })
+	r.counted = n
+}
+
+// settle takes over what the connection leaves behind for the next.
+func (r *run) settle(stream *Stream, opened time.Time) {
+	r.count(stream)
+	if base, ok := stream.Retry(); ok {
+		r.backoff.set(base)
+	}
+	if time.Since(opened) >= millis(r.config.Retry.Max) {
+		r.backoff.progress() // a quiet stream is no failing one
+	}
+}
+
+// decide says what becomes of the source after err, given what OnError answered.
+func (r *run) decide(err error, answer int32) verdict {
+	switch {
+	case answer == Stop:
+		return verdict{state: Stopped}
+	case permanent(err) && answer < Stop:
+		return verdict{state: Failed, err: err}
+	case r.sending && !r.config.repeatable() && !unsent(err), errors.Is(err, ErrSent):
+		if !errors.Is(err, ErrSent) {
+			err = fmt.Errorf("%w; %w", err, ErrSent)
+		}
+		return verdict{state: Failed, err: err}
+	}
+	var status *StatusError
+	var asked time.Duration
+	if errors.As(err, &status) {
+		asked = status.RetryAfter
+	}
+	wait, more := r.backoff.fail(asked)
+	if !more {
+		return verdict{state: Failed, err: fmt.Errorf("%d attempts in a row: %w", r.backoff.failures, err)}
+	}
+	if answer > Stop {
+		wait = time.Duration(answer) * time.Millisecond
+	}
+	return verdict{state: Waiting, wait: wait}
+}
+
+// note keeps err for the status and the log.
+func (r *run) note(err error) {
+	r.board.change(func(s *Status) { s.LastError = err.Error() })
+	r.log.Warn("source met an error", "error", err)
+}

@@ -1,0 +1,58 @@
+package source
+
+import (
+	"sync"
+	"time"
+)
+
+// State is where a source stands.
+type State string
+
+// The states of a source.
+const (
+	Connecting State = "connecting"
+	Open       State = "open"
+	Waiting    State = "waiting" // for the next attempt
+	Done       State = "done"    // the stream was complete, or the remote has no more
+	Stopped    State = "stopped" // by its owner or its callback, or not started yet
+	Failed     State = "failed"  // for good; LastError says why
+)
+
+// Status is what a source tells of itself. The counts are those since its Worker was made.
+type Status struct {
+	State       State     `json:"state"`
+	Node        string    `json:"node,omitempty"`
+	LastEventID string    `json:"lastEventId,omitempty"` // as it was stored last, or set to begin with
+	Events      uint64    `json:"events"`                // received and taken care of
+	Stored      uint64    `json:"stored"`                // outputs in history
+	Dropped     uint64    `json:"dropped"`               // events that could not be stored, or whose callback failed
+	Bytes       uint64    `json:"bytes"`                 // received, decoded
+	Connections uint64    `json:"connections"`           // requests, successful or not
+	Attempts    int       `json:"attempts"`              // in a row without an event
+	NextAttempt time.Time `json:"nextAttempt,omitzero"`  // while waiting
+	LastError   string    `json:"lastError,omitempty"`   // of this run, also one that was got over
+	LagMs       int64     `json:"lagMs"`                 // from receiving to having stored, for the oldest of the last batch
+}
+
+// board is a Status that many may read while its worker changes it.
+type board struct {
+	mu     sync.Mutex
+	status Status
+}
+
+func (b *board) read() Status {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.status
+}
+
+func (b *board) change(f func(s *Status)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f(&b.status)
+}
+
+// enter changes the state. Leaving Waiting ends what was told of the next attempt.
+func (b *board) enter(state State) {
+	b.change(func(s *Status) { s.State, s.NextAttempt = state, time.Time{} })
+}
