@@ -3,7 +3,7 @@ package wasm
 const (
 	// wholeLevel bounds the instructions of a loop, or of a function outside its loops, that one
 	// charge at the beginning pays for.
-	wholeLevel = 4096
+	wholeLevel = 512
 	// longestRegion bounds the instructions that one charge pays for in longer ones.
 	longestRegion = 512
 	// longestDispatch bounds the instructions between a loop's header and a br_table that hands the

@@ -1,0 +1,134 @@
+package hostile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/millrace/millrace/abi"
+)
+
+// What the neighbour is promised, and what is asserted. A busy machine holds up the test as well, so
+// that only a standstill of the whole server fails it; whether the promise was kept is logged.
+const (
+	tick     = 10 * time.Millisecond
+	promised = 50 * time.Millisecond
+	bearable = 2 * time.Second
+)
+
+// neighbour is a stream of another tenant: events go in every 10 ms, and a viewer notes when they
+// come out.
+type neighbour struct {
+	server *client
+	wg     sync.WaitGroup
+	end    context.CancelFunc
+
+	mu    sync.Mutex
+	last  time.Time
+	gaps  []time.Duration // between one event and the next
+	late  []time.Duration // how much later than due this process was awake to publish
+	worst time.Duration   // gap since lap was called
+	fault error
+}
+
+func startNeighbour(t *testing.T, c *client) *neighbour {
+	t.Helper()
+	check(t, c.must(t.Context(), "PUT", "/v1/tenants/neighbour", nil))
+	check(t, c.must(t.Context(), "PUT", "/v1/tenants/neighbour/routes/ticks",
+		map[string]any{"path": "/ticks", "subjects": []string{"ticks"}, "access": "public"}))
+	ctx, cancel := context.WithCancel(context.Background())
+	n := &neighbour{server: newClient(c.url, c.token), end: cancel}
+	opened := make(chan struct{})
+	n.wg.Go(func() {
+		err := n.server.watch(ctx, "/t/neighbour/ticks", func() { close(opened) }, n.see)
+		if ctx.Err() == nil {
+			n.fail(fmt.Errorf("the neighbour's stream ended: %w", errors.Join(err, errors.New("it should not"))))
+		}
+	})
+	<-opened
+	n.wg.Go(func() { n.publish(ctx) })
+	t.Cleanup(n.stop)
+	return n
+}
+
+func (n *neighbour) stop() {
+	n.end()
+	n.wg.Wait()
+	n.server.http.CloseIdleConnections()
+}
+
+func (n *neighbour) publish(ctx context.Context) {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for i := 0; ; i++ {
+		select {
+		case <-ctx.Done():
+			return
+		case due := <-ticker.C:
+			n.mu.Lock()
+			n.late = append(n.late, time.Since(due))
+			n.mu.Unlock()
+		}
+		err := n.server.must(ctx, "POST", "/v1/tenants/neighbour/events/ticks", []byte(fmt.Sprint(i)))
+		if err != nil && ctx.Err() == nil {
+			n.fail(err)
+			return
+		}
+	}
+}
+
+func (n *neighbour) see(abi.Event) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	now := time.Now()
+	if !n.last.IsZero() {
+		n.gaps = append(n.gaps, now.Sub(n.last))
+		n.worst = max(n.worst, now.Sub(n.last))
+	}
+	n.last = now
+	return true
+}
+
+func (n *neighbour) fail(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.fault = errors.Join(n.fault, err)
+}
+
+// lap returns the longest that the stream stood still since the last call, the present standstill
+// included, and what went wrong with it.
+func (n *neighbour) lap() (worst time.Duration, fault error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	worst = max(n.worst, time.Since(n.last))
+	n.worst = 0
+	return worst, n.fault
+}
+
+// report logs how even the stream was.
+func (n *neighbour) report(t *testing.T) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	stalls := n.gaps
+	t.Logf("the neighbour's %d events came %s; the test itself woke %s late", len(stalls), quantiles(stalls), quantiles(n.late))
+	t.Logf("promised is that the 99.9th percentile is at most %v: %v", promised, quantile(stalls, 0.999) <= promised)
+}
+
+func quantiles(of []time.Duration) string {
+	return fmt.Sprintf("%v (median), %v (p99), %v (p99.9), %v (worst)",
+		quantile(of, 0.5), quantile(of, 0.99), quantile(of, 0.999), quantile(of, 1))
+}
+
+// quantile is the smallest duration that so large a part does not exceed, 0 of none.
+func quantile(of []time.Duration, part float64) time.Duration {
+	if len(of) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(of))
+	i := min(int(part*float64(len(sorted))), len(sorted)-1)
+	return sorted[i].Round(100 * time.Microsecond)
+}
