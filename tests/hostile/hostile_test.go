@@ -1,3 +1,5 @@
+//go:build hostile && linux
+
 // Package hostile uploads modules that attack the platform, and looks at what becomes of it.
 //
 // Each attack is refused, stopped or harmless, as the documentation says, and the plugin's log tells

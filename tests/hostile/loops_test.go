@@ -1,3 +1,5 @@
+//go:build hostile && linux
+
 package hostile
 
 import (
