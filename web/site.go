@@ -42,8 +42,10 @@ type route struct {
 // newSite makes the routes of view, taking over from old what did not change.
 func newSite(ctx context.Context, b *broker.Broker, h *host.Host, view *broker.View, old *site, log *slog.Logger) *site {
 	st := &site{view: view, echo: echo.New(), routes: make(map[string]*route, len(view.Routes))}
-	if st.share = h.NewShare(); old != nil {
+	if old != nil {
 		st.share = old.share
+	} else {
+		st.share = h.NewShare()
 	}
 	for _, name := range sortedKeys(view.Routes) {
 		rev := view.Routes[name].Revisions[0]

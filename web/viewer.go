@@ -130,13 +130,18 @@ func (v *viewer) recheck(o *openStream) error {
 	if err != nil {
 		return err
 	}
-	switch why := o.outlived(view); {
-	case errors.Is(why, errExpired):
-		return fail(http.StatusUnauthorized, "The token has ended, or the route is private now.")
-	case why != nil:
-		return fail(http.StatusNotFound, "There is no route at this path.")
+	if why := o.outlived(view); why != nil {
+		return outlivedProblem(why)
 	}
 	return nil
+}
+
+// outlivedProblem is the status for what openStream.outlived says, to a viewer who has no answer yet.
+func outlivedProblem(why error) error {
+	if errors.Is(why, errExpired) {
+		return fail(http.StatusUnauthorized, "The token has ended, or the route is private now.")
+	}
+	return fail(http.StatusNotFound, "There is no route at this path.")
 }
 
 // prepare gives the stream its context, with the ends that are known ahead, and its outbox.
@@ -186,10 +191,8 @@ func (v *viewer) refused(err error) error {
 		return fail(http.StatusBadGateway, "The callback did not start; its plugin's log says more.")
 	case errors.Is(cause, errDrain):
 		return v.turnAway()
-	case errors.Is(cause, errExpired):
-		return fail(http.StatusUnauthorized, "The token has ended, or the route is private now.")
-	case errors.Is(cause, errDeleted):
-		return fail(http.StatusNotFound, "There is no route at this path.")
+	case errors.Is(cause, errExpired), errors.Is(cause, errDeleted):
+		return outlivedProblem(cause)
 	case errors.Is(cause, errTimeout):
 		return fail(http.StatusServiceUnavailable, "The stream was not open within the route's timeout.").later(1)
 	}
