@@ -70,14 +70,14 @@ func (s *store) put(ctx context.Context, digest string, b []byte) error {
 }
 
 // get returns the bytes of digest. Bytes that are deleted while they are read never come, which only
-// the time limit ends.
+// the time limit ends, sometimes a moment before its context does.
 func (s *store) get(ctx context.Context, digest string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	reading, stop := context.WithTimeout(ctx, writeTimeout/2)
 	defer stop()
 	b, err := s.objects.GetBytes(reading, digest)
-	if err != nil && reading.Err() != nil {
+	if err != nil {
 		if _, missing := s.objects.GetInfo(ctx, digest); errors.Is(missing, jetstream.ErrObjectNotFound) {
 			err = missing
 		}
