@@ -21,6 +21,7 @@ const (
 	MaxNameBytes   = 256      // the name or id of an event
 	MaxKeyBytes    = 512      // a key of the key-value store
 	MaxBodyBytes   = 1 << 20  // the body of a viewer's request
+	MaxRemotes     = 8        // remote streams that a callback holds open
 )
 
 // ValidName tells whether s can name a tenant, plugin, route or source: [a-z0-9][a-z0-9-]{0,62}.

@@ -21,6 +21,12 @@ const (
 	EventPass int32 = 1
 )
 
+// What onError returns. More is the time to wait before the next attempt, in milliseconds.
+const (
+	RetryDecide int32 = 0 // the source's retry policy decides
+	RetryStop   int32 = 1 // the source stops
+)
+
 // Initialize is the export that runs once, when the plugin is prepared.
 const Initialize = "_initialize"
 

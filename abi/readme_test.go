@@ -3,6 +3,7 @@ package abi_test
 import (
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -24,6 +25,8 @@ func TestReadmeTellsTheContract(t *testing.T) {
 		fmt.Sprintf("| event name, id | %d bytes |", abi.MaxNameBytes),
 		fmt.Sprintf("| key, subject | %d bytes |", abi.MaxKeyBytes),
 		fmt.Sprintf("returns %d to drop the event", abi.EventDrop), fmt.Sprintf("or %d to have the event follow", abi.EventPass),
+		fmt.Sprintf("returns %d to leave it", abi.RetryDecide), fmt.Sprintf("%d to stop the source", abi.RetryStop),
+		fmt.Sprintf("| remote streams that a callback holds open | %d |", abi.MaxRemotes),
 		fmt.Sprintf("%d is debug, %d information, %d a warning, %d an error", abi.LogDebug, abi.LogInfo, abi.LogWarn, abi.LogError),
 	}
 	for _, f := range abi.Functions {
@@ -31,6 +34,12 @@ func TestReadmeTellsTheContract(t *testing.T) {
 	}
 	for _, callback := range abi.Callbacks {
 		wants = append(wants, "\n| `"+callback+"` |")
+	}
+	for _, document := range []any{abi.OpenRequest{}, abi.Response{}} {
+		for f := range reflect.TypeOf(document).Fields() {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			wants = append(wants, "`"+name+"`")
+		}
 	}
 	for name, status := range map[string]abi.Status{
 		"OK": abi.OK, "CLOSED": abi.Closed, "TIMEOUT": abi.Timeout, "TOO_BIG": abi.TooBig, "INVALID": abi.Invalid,

@@ -51,32 +51,29 @@ func AppendRecord(dst []byte, e *Event) []byte {
 	return dst
 }
 
-// ParseRecord reads one record, which must be all of b. The event keeps nothing of b.
-func ParseRecord(b []byte) (Event, error) {
+// ParseRecord reads one record, which must be all of b. The event keeps nothing of b. Its strings
+// are parts of one, so that who keeps an id for long keeps the data too, unless it clones the id.
+func ParseRecord(b []byte) (e Event, err error) {
 	if len(b) < RecordHeader {
 		return Event{}, ErrRecord
 	}
 	le := binary.LittleEndian
-	var parts [4]string
-	rest := b[RecordHeader:]
-	for i := range parts {
+	rest := string(b[RecordHeader:])
+	for i, part := range [...]*string{&e.Data, &e.Name, &e.ID, &e.Subject} {
 		n := le.Uint32(b[4*i:])
 		if uint64(n) > uint64(len(rest)) {
 			return Event{}, ErrRecord
 		}
-		parts[i], rest = string(rest[:n]), rest[n:]
+		*part, rest = rest[:n], rest[n:]
 	}
 	if len(rest) != 0 {
 		return Event{}, ErrRecord
 	}
-	e := Event{
-		Data: parts[0], Name: parts[1], ID: parts[2], Subject: parts[3],
-		Seq:   le.Uint64(b[16:]),
-		Retry: time.Duration(le.Uint32(b[32:])) * time.Millisecond,
-	}
+	e.Seq = le.Uint64(b[16:])
 	if ms := int64(le.Uint64(b[24:])); ms != 0 {
 		e.Time = time.UnixMilli(ms)
 	}
+	e.Retry = time.Duration(le.Uint32(b[32:])) * time.Millisecond
 	flags := le.Uint32(b[36:])
 	e.Replayed, e.EmptyID = flags&flagReplayed != 0, flags&flagEmptyID != 0
 	return e, nil

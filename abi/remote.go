@@ -19,7 +19,7 @@ type OpenRequest struct {
 }
 
 // Response is the HTTP side of a remote stream, as the response function gives it: of one that the
-// plugin opened, or of the source whose callback runs.
+// plugin opened, or, by handle 0, of the source whose callback runs.
 type Response struct {
 	URL         string            `json:"url"`               // the last one, after redirects
 	Status      int               `json:"status,omitempty"`  // 0 while there is none

@@ -89,6 +89,9 @@ type batch struct {
 	seqs   []uint64 // 0 until it is known
 	keyed  bool     // all have keys, so the whole can be sent again
 	stored int
+
+	tail func() *nats.Msg // if not nil, makes a message without a key that is stored behind all others
+	end  uint64           // its sequence
 }
 
 func newBatch(l *link, ps []Publication) *batch {
@@ -123,7 +126,7 @@ func (w *batch) run(ctx context.Context) error {
 			open = append(open, i)
 		}
 	}
-	if len(open) == 0 {
+	if len(open) == 0 && w.tail == nil {
 		return nil
 	}
 	err := w.send(ctx, open)
@@ -133,53 +136,65 @@ func (w *batch) run(ctx context.Context) error {
 	return err
 }
 
-// send publishes the messages of open as one atomic batch. Only the last is answered; a message
-// that was refused or lost on the way makes that answer an error. One alone needs no batch, which
-// costs the server much more.
+// send publishes the messages of open, and the tail, as one atomic batch. Only the last is answered;
+// a message that was refused or lost on the way makes that answer an error. One alone needs no
+// batch, which costs the server much more.
 func (w *batch) send(ctx context.Context, open []int) error {
-	if len(open) == 1 {
-		ack, err := w.link.publish(ctx, w.ps[open[0]].message())
-		if err == nil {
-			w.seqs[open[0]] = ack.Seq
-			if !ack.Duplicate {
-				w.stored = 1
-			}
-		}
-		return err
+	msgs := make([]*nats.Msg, 0, len(open)+1)
+	for _, i := range open {
+		msgs = append(msgs, w.ps[i].message())
 	}
+	if w.tail != nil {
+		msgs = append(msgs, w.tail())
+	}
+	last := len(msgs) - 1
+	if last > 0 {
+		if err := w.sendFirst(msgs); err != nil {
+			return err
+		}
+	}
+	ack, err := w.link.publish(ctx, msgs[last])
+	switch {
+	case err != nil:
+		return err
+	case last > 0 && ack.Count != len(msgs):
+		return fmt.Errorf("batch of %d was stored as %d", len(msgs), ack.Count)
+	}
+	w.setStored(open, ack)
+	return nil
+}
+
+// sendFirst makes msgs a batch and publishes all but the last, which commits it.
+func (w *batch) sendFirst(msgs []*nats.Msg) error {
 	id := randomID()
-	for n, i := range open {
-		m := w.ps[i].message()
+	for n, m := range msgs {
 		if m.Header == nil {
 			m.Header = nats.Header{}
 		}
 		m.Header.Set("Nats-Batch-Id", id)
 		m.Header.Set("Nats-Batch-Sequence", strconv.Itoa(n+1))
-		if n < len(open)-1 {
-			if err := w.link.nc.PublishMsg(m); err != nil {
-				return err
-			}
-			continue
-		}
-		m.Header.Set("Nats-Batch-Commit", "1")
-		ack, err := w.link.publish(ctx, m)
-		if err != nil {
+		if n == len(msgs)-1 {
+			m.Header.Set("Nats-Batch-Commit", "1")
+		} else if err := w.link.nc.PublishMsg(m); err != nil {
 			return err
 		}
-		if ack.Count != len(open) {
-			return fmt.Errorf("batch of %d was stored as %d", len(open), ack.Count)
-		}
-		w.setStored(open, ack.Seq)
 	}
 	return nil
 }
 
 // setStored gives the messages of open, which were stored next to each other, their sequences.
-func (w *batch) setStored(open []int, last uint64) {
+func (w *batch) setStored(open []int, a ack) {
+	last := a.Seq
+	if w.tail != nil {
+		w.end = last
+		last--
+	}
 	for n, i := range open {
 		w.seqs[i] = last - uint64(len(open)-1-n)
 	}
-	w.stored = len(open)
+	if !a.Duplicate {
+		w.stored = len(open)
+	}
 }
 
 // findStored learns which keys were used before, and the sequences of their events. It sends

@@ -9,7 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/millrace/millrace/abi"
 	"github.com/millrace/millrace/broker"
+	"github.com/millrace/millrace/broker/source"
+	"github.com/millrace/millrace/broker/source/sourcetest"
 )
 
 // BenchmarkPublish stores events of 200 bytes one by one, from 1 and 16 callers, beside the same
@@ -159,6 +162,43 @@ func BenchmarkReplay(b *testing.B) {
 				}
 				s.Close()
 			}
+		})
+	}
+}
+
+// BenchmarkSource pulls 20,000 events of 200 bytes from loopback into history.
+func BenchmarkSource(b *testing.B) {
+	const n = 20_000
+	all := sourcetest.Plain(n)
+	for i := range all {
+		all[i].Data = strings.Repeat("0123456789", 20)
+	}
+	server := sourcetest.NewServer(sourcetest.New(sourcetest.Always(sourcetest.Reply{
+		Body: sourcetest.Stream(append(all, abi.Event{Data: source.DefaultDone})),
+	})))
+	b.Cleanup(server.Close)
+	pass := func(context.Context, source.Chunk) ([]abi.Event, bool, error) { return nil, true, nil }
+	for name, callbacks := range map[string]source.Callbacks{"plain": {}, "callback": {OnEvent: pass}} {
+		b.Run(name, func(b *testing.B) {
+			br, _ := start(b, broker.Config{})
+			tenant(b, br, "acme", broker.Spec{})
+			putSource(b, br, "feed", config(server.URL))
+			client := newClient(b)
+			for b.Loop() {
+				w, err := source.NewWorker(source.WorkerConfig{
+					Source: config(server.URL), Client: client, Store: storeOf(b, br), Callbacks: callbacks,
+				})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := w.Run(b.Context()); err != nil || w.Status().Stored != n+1 {
+					b.Fatalf("%d stored, %v", w.Status().Stored, err)
+				}
+				if _, err := br.StartSource(b.Context(), "acme", "feed"); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "events/s")
 		})
 	}
 }

@@ -1,7 +1,7 @@
 // Package broker keeps and carries the events of tenants.
 //
 // It embeds a NATS server with JetStream and owns all that is stored: the registry of tenants,
-// tokens, plugins and routes, the plugins' bytes, each tenant's history of events and its key-value
+// tokens, plugins, routes, sources and secrets, the plugins' bytes, each tenant's history of events and its key-value
 // store. On top of the history it keeps one hub per active tenant, from which any number of
 // subscriptions read live and replayed events without loss or repetition. The package knows nothing
 // of HTTP, of Server-Sent Events or of WebAssembly.
@@ -82,12 +82,14 @@ type Broker struct {
 	system   *nats.Conn
 	registry *registry
 	store    *store
+	cursors  *cursors
 	ctx      context.Context // ends before the server does
 
 	mu    sync.Mutex
 	began bool
-	ended bool             // no goroutine may be started any more
-	links map[string]*link // by tenant's UID
+	ended bool                     // no goroutine may be started any more
+	links map[string]*link         // by tenant's UID
+	held  map[string]chan struct{} // keys that this node holds, each closed when it is let go
 	tasks sync.WaitGroup
 
 	loseLive func(seq uint64) bool // tests make the hub miss live events with it
@@ -100,7 +102,7 @@ func New(c Config) (*Broker, error) {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
 	return &Broker{
-		config: c, ready: make(chan struct{}), closed: make(chan struct{}), links: map[string]*link{},
+		config: c, ready: make(chan struct{}), closed: make(chan struct{}), links: map[string]*link{}, held: map[string]chan struct{}{},
 	}, nil
 }
 
@@ -164,12 +166,16 @@ func (b *Broker) serve(ctx context.Context, app *nats.Conn) (err error) {
 	if b.store, err = openStore(ctx, app); err != nil {
 		return b.stopped(ctx, err)
 	}
+	if b.cursors, err = openCursors(ctx, app); err != nil {
+		return b.stopped(ctx, err)
+	}
 	b.start(func() { cancel(b.registry.run(ctx)) })
 	select {
 	case <-b.registry.loaded:
 		close(b.ready)
 		b.start(b.sweep)
 		b.start(b.finishDeletions)
+		b.start(b.keepCursors)
 	case <-ctx.Done():
 	}
 	<-ctx.Done()

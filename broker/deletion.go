@@ -60,7 +60,7 @@ func (b *Broker) finishDeletion(ctx context.Context, name string) error {
 // tenant itself.
 func (b *Broker) removeRecords(ctx context.Context, v *View) error {
 	name := v.Tenant.Name
-	keys, err := b.registry.kv.ListKeysFiltered(ctx, "tokens."+name+".*", "plugins."+name+".*", "routes."+name+".*")
+	keys, err := b.registry.kv.ListKeysFiltered(ctx, partKeys(name)...)
 	if err != nil {
 		return fmt.Errorf("list records: %w", err)
 	}
@@ -69,6 +69,9 @@ func (b *Broker) removeRecords(ctx context.Context, v *View) error {
 		if err := ignoreMissing(b.registry.remove(ctx, key)); err != nil {
 			return err
 		}
+	}
+	if err := b.cursors.remove(ctx, v.Tenant.UID+".*"); err != nil {
+		return err
 	}
 	if err := b.store.take(ctx); err != nil {
 		return err

@@ -16,6 +16,8 @@ var (
 	ErrConflict    = errors.New("changed by too many others at once")
 	ErrTooBig      = errors.New("over the size limit")
 	ErrFull        = errors.New("storage is full")
+	ErrQuota       = errors.New("quota is used up")
+	ErrLost        = errors.New("another node has it now")
 	ErrGone        = errors.New("history no longer reaches back to this position")
 	ErrClosed      = errors.New("broker is closed")
 	ErrUnavailable = errors.New("storage does not answer")

@@ -2,8 +2,11 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"testing"
+	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -91,4 +94,61 @@ func (b *Broker) StoreBytes(ctx context.Context, tb testing.TB, wasm []byte) (di
 		tb.Fatal(err)
 	}
 	return digest
+}
+
+// CopyRecord copies a record of the registry.
+func (b *Broker) CopyRecord(ctx context.Context, tb testing.TB, from, to string) {
+	tb.Helper()
+	entry, err := b.registry.kv.Get(ctx, from)
+	if err == nil {
+		_, err = b.registry.kv.Put(ctx, to, entry.Value())
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// SaveCursors writes the copies of all cursors that have none, and returns how many those were.
+func (b *Broker) SaveCursors(ctx context.Context) int {
+	late := b.cursors.due(time.Now().Add(maxCursorDelay))
+	b.saveCursors(ctx, late)
+	return len(late)
+}
+
+// Cursors returns how many copies of cursors there are.
+func (b *Broker) Cursors(ctx context.Context, tb testing.TB) (n int) {
+	tb.Helper()
+	keys, err := b.cursors.kv.ListKeys(ctx)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for range keys.Keys() {
+		n++
+	}
+	return n
+}
+
+// LastOn returns the sequence of the last message on a subject of the tenant's history, 0 if none.
+func (b *Broker) LastOn(ctx context.Context, tb testing.TB, tenant, subject string) (seq uint64) {
+	b.withStream(ctx, tb, tenant, func(_ *link, s jetstream.Stream) error {
+		m, err := s.GetLastMsgForSubject(ctx, eventPrefix+subject)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return nil
+		}
+		seq = m.Sequence
+		return err
+	})
+	return seq
+}
+
+// Header returns the headers of a message in the tenant's history.
+func (b *Broker) Header(ctx context.Context, tb testing.TB, tenant string, seq uint64) (h nats.Header) {
+	b.withStream(ctx, tb, tenant, func(_ *link, s jetstream.Stream) error {
+		m, err := s.GetMsg(ctx, seq)
+		if err == nil {
+			h = m.Header
+		}
+		return err
+	})
+	return h
 }

@@ -31,6 +31,10 @@ func (h *hub) take(m *nats.Msg) bool {
 
 // hand passes the next event on.
 func (h *hub) hand(e *abi.Event) {
+	if internal(e.Subject) {
+		h.pass(e.Seq)
+		return
+	}
 	h.mu.Lock()
 	for _, f := range h.index.match(e.Subject) {
 		f.add(e)

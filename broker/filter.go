@@ -28,7 +28,7 @@ func newFilter(patterns []string) *filter {
 
 // matches tells whether one of the patterns covers subject.
 func (f *filter) matches(subject string) bool {
-	return slices.ContainsFunc(f.patterns, func(p string) bool { return SubjectMatches(p, subject) })
+	return slices.ContainsFunc(f.patterns, func(p string) bool { return covers(p, subject) })
 }
 
 // add appends a matching event and wakes those who wait.

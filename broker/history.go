@@ -177,27 +177,46 @@ func (h *history) extent(ctx context.Context) (extent, error) {
 
 // nextStored asks the stream's leader for the first sequence at or after seq that is still there.
 func (h *history) nextStored(ctx context.Context, seq uint64) (next uint64, found bool, err error) {
-	body := `{"seq":` + strconv.FormatUint(seq, 10) + `,"next_by_subj":"` + eventPrefix + `>"}`
-	m, err := h.link.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+historyStream, []byte(body))
+	m, found, err := h.stored(ctx, storedQuery{Seq: seq, NextBySubject: eventPrefix + ">"})
+	return m.Seq, found, err
+}
+
+// storedQuery asks for one message.
+type storedQuery struct {
+	Seq           uint64 `json:"seq,omitempty"`
+	NextBySubject string `json:"next_by_subj,omitempty"`
+	LastBySubject string `json:"last_by_subj,omitempty"`
+}
+
+type storedMessage struct {
+	Seq  uint64 `json:"seq"`
+	Data []byte `json:"data"`
+}
+
+// stored asks the stream's leader, which alone has all that was acknowledged.
+func (h *history) stored(ctx context.Context, query storedQuery) (m storedMessage, found bool, err error) {
+	body, err := json.Marshal(query)
 	if err != nil {
-		return 0, false, err
+		return m, false, err
+	}
+	reply, err := h.link.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+historyStream, body)
+	if err != nil {
+		return m, false, err
 	}
 	var answer struct {
 		Error   *jetstream.APIError `json:"error"`
-		Message struct {
-			Seq uint64 `json:"seq"`
-		} `json:"message"`
+		Message storedMessage       `json:"message"`
 	}
-	if err := json.Unmarshal(m.Data, &answer); err != nil {
-		return 0, false, fmt.Errorf("stored message: %w", err)
+	if err := json.Unmarshal(reply.Data, &answer); err != nil {
+		return m, false, fmt.Errorf("stored message: %w", err)
 	}
 	switch {
 	case answer.Error == nil:
-		return answer.Message.Seq, true, nil
+		return answer.Message, true, nil
 	case answer.Error.ErrorCode == codeMessageNotFound:
-		return 0, false, nil
+		return m, false, nil
 	}
-	return 0, false, answer.Error
+	return m, false, answer.Error
 }
 
 // sequence of a message that was read from history or repeated live; 0 if it is neither.

@@ -79,7 +79,12 @@ func (x *index) match(subject string) []*filter {
 	x.search++
 	clear(x.found)
 	x.found = x.found[:0]
-	x.walk(&x.root, subject)
+	if strings.HasPrefix(subject, "_") { // which no wildcard covers, see covers
+		token, rest, more := strings.Cut(subject, ".")
+		x.down(x.root.next[token], rest, more)
+	} else {
+		x.walk(&x.root, subject)
+	}
 	return x.found
 }
 
@@ -87,13 +92,18 @@ func (x *index) walk(b *branch, subject string) {
 	x.take(b.rest)
 	token, rest, more := strings.Cut(subject, ".")
 	for _, child := range [...]*branch{b.next[token], b.next["*"]} {
-		switch {
-		case child == nil:
-		case more:
-			x.walk(child, rest)
-		default:
-			x.take(child.here)
-		}
+		x.down(child, rest, more)
+	}
+}
+
+// down goes on with what is behind the token of b, which may be nil.
+func (x *index) down(b *branch, rest string, more bool) {
+	switch {
+	case b == nil:
+	case more:
+		x.walk(b, rest)
+	default:
+		x.take(b.here)
 	}
 }
 

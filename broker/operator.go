@@ -115,11 +115,16 @@ func (op *operator) encode() error {
 
 // accountKey derives the key pair of the account for id.
 func (op *operator) accountKey(id string) (nkeys.KeyPair, error) {
-	seed, err := hkdf.Key(sha256.New, op.master, nil, "millrace account "+id, 32)
+	seed, err := op.derive("millrace account " + id)
 	if err != nil {
 		return nil, err
 	}
 	return nkeys.FromRawSeed(nkeys.PrefixByteAccount, seed)
+}
+
+// derive returns the 32 bytes that the master secret gives for purpose.
+func (op *operator) derive(purpose string) ([]byte, error) {
+	return hkdf.Key(sha256.New, op.master, nil, purpose, 32)
 }
 
 // writeFile writes b to a file that only its owner can read, and that is there whole or not at all.

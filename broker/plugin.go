@@ -29,8 +29,8 @@ type PluginVersion struct {
 	Created  time.Time `json:"created"`
 }
 
-// MaxVersions is how many versions of a plugin are kept beside those that a revision of a route
-// names; the oldest go first.
+// MaxVersions is how many versions of a plugin are kept beside those that a source or a revision
+// of a route names; the oldest go first.
 const MaxVersions = 50
 
 // pluginRecord is a plugin in the registry. Last outlives the versions, so that none is given twice.
@@ -107,13 +107,18 @@ func (b *Broker) trimVersions(tenant string, versions []PluginVersion) (stay, go
 	return stay, gone
 }
 
-// names tells whether a kept revision of a route names exactly this version.
+// names tells whether a source or a kept revision of a route names exactly this version.
 func (v *View) names(version PluginVersion) bool {
 	if v == nil {
 		return false
 	}
 	byNumber := version.Name + "@" + strconv.Itoa(version.Version)
 	byDigest := version.Name + "@" + version.Digest
+	for _, source := range v.Sources {
+		if source.Plugin == byNumber || source.Plugin == byDigest {
+			return true
+		}
+	}
 	for _, route := range v.Routes {
 		if slices.ContainsFunc(route.Revisions, func(r RouteRevision) bool {
 			return r.Plugin == byNumber || r.Plugin == byDigest
@@ -124,7 +129,8 @@ func (v *View) names(version PluginVersion) bool {
 	return false
 }
 
-// DeletePlugin removes all versions of a plugin. ErrInUse if the current revision of a route names it.
+// DeletePlugin removes all versions of a plugin. ErrInUse if a source or the current revision of a
+// route names it.
 func (b *Broker) DeletePlugin(ctx context.Context, tenant, name string) error {
 	view, err := b.View(ctx, tenant)
 	if err != nil {
@@ -133,6 +139,11 @@ func (b *Broker) DeletePlugin(ctx context.Context, tenant, name string) error {
 	for _, route := range view.Routes {
 		if used, _, _ := strings.Cut(route.Revisions[0].Plugin, "@"); used == name {
 			return fmt.Errorf("delete plugin %s, which route %s names: %w", name, route.Name, ErrInUse)
+		}
+	}
+	for _, source := range view.Sources {
+		if used, _, _ := strings.Cut(source.Plugin, "@"); used == name {
+			return fmt.Errorf("delete plugin %s, which source %s names: %w", name, source.Name, ErrInUse)
 		}
 	}
 	if _, ok := view.Plugins[name]; !ok {

@@ -20,6 +20,9 @@ type Publication struct {
 	Data    string // UTF-8
 	Name    string // event type, may be empty
 	Key     string // idempotency: within two minutes, a second publication to the subject with it stores nothing
+
+	source   string // that it is an output of
+	sourceID string // of the remote event that it came from
 }
 
 // check returns what is wrong with p, ErrTooBig or an *InvalidError.
@@ -45,13 +48,20 @@ func (p Publication) check(maxData int) error {
 // message is p as it is stored.
 func (p Publication) message() *nats.Msg {
 	m := &nats.Msg{Subject: eventPrefix + p.Subject, Data: []byte(p.Data)}
-	if p.Name != "" || p.Key != "" {
-		m.Header = make(nats.Header, 2)
-	}
-	if p.Name != "" {
-		m.Header.Set(nameHeader, encodeName(p.Name))
+	for _, h := range [...]struct{ name, value string }{
+		{nameHeader, encodeName(p.Name)}, {sourceHeader, p.source}, {sourceIDHeader, p.sourceID},
+	} {
+		if h.value != "" {
+			if m.Header == nil {
+				m.Header = make(nats.Header, 4)
+			}
+			m.Header.Set(h.name, h.value)
+		}
 	}
 	if p.Key != "" {
+		if m.Header == nil {
+			m.Header = make(nats.Header, 1)
+		}
 		m.Header.Set(jetstream.MsgIDHeader, p.messageID())
 	}
 	return m
@@ -60,8 +70,12 @@ func (p Publication) message() *nats.Msg {
 // messageID is short whatever the key holds, and of no form that native clients are likely to use.
 // It is for one subject: who may publish to some only must not be able to take others' keys.
 func (p Publication) messageID() string {
+	kind := "key-"
+	if p.source != "" {
+		kind = "source-" + p.source + "-"
+	}
 	sum := sha256.Sum256([]byte(p.Subject + "\x00" + p.Key))
-	return "key-" + base64.RawURLEncoding.EncodeToString(sum[:18])
+	return kind + base64.RawURLEncoding.EncodeToString(sum[:18])
 }
 
 // Publish stores an event and returns its position. A publication whose Key was used in the last two

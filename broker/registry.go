@@ -24,7 +24,7 @@ const (
 )
 
 // registry is the records of all tenants, watched into memory. The bucket has one record per
-// tenant, token, plugin and route; writers use compare-and-swap on the record's revision, and wait
+// tenant, token, plugin, route, source and secret; writers use compare-and-swap on the record's revision, and wait
 // until the watch has shown what they wrote.
 type registry struct {
 	js      jetstream.JetStream
@@ -96,32 +96,40 @@ func (r *registry) wait(ctx context.Context, revision uint64) error {
 // write false the record stays as it is.
 type edit[T any] func(current T, exists bool) (next T, write bool, err error)
 
-// change applies e to the record at key, again if another writer was faster. No write is lost: each
-// is made from the content that it replaces.
+// change applies e to the record at key, and waits until the watch has shown it.
 func change[T any](ctx context.Context, r *registry, key string, e edit[T]) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	for try := range 1000 {
-		revision, err := changeOnce(ctx, r, key, e)
-		switch {
-		case err == nil:
-			return r.wait(ctx, revision)
-		case hasCode(err, codeWrongLastSequence, codeWrongLastSeqConstant), errors.Is(err, jetstream.ErrKeyExists), transient(err):
-			if !pause(ctx, try) {
-				return fmt.Errorf("%w: %w", ErrUnavailable, err)
-			}
-		default:
-			return err
-		}
+	revision, err := swap(ctx, r.kv, key, e)
+	if err != nil {
+		return err
 	}
-	return ErrConflict
+	return r.wait(ctx, revision)
 }
 
-// changeOnce returns the revision that has to be shown before the caller goes on.
-func changeOnce[T any](ctx context.Context, r *registry, key string, e edit[T]) (uint64, error) {
+// swap applies e to the record at key of a bucket, again if another writer was faster, and returns
+// the record's revision. No write is lost: each is made from the content that it replaces.
+func swap[T any](ctx context.Context, kv jetstream.KeyValue, key string, e edit[T]) (uint64, error) {
+	for try := range 1000 {
+		revision, err := swapOnce(ctx, kv, key, e)
+		switch {
+		case err == nil:
+			return revision, nil
+		case hasCode(err, codeWrongLastSequence, codeWrongLastSeqConstant), errors.Is(err, jetstream.ErrKeyExists), transient(err):
+			if !pause(ctx, try) {
+				return 0, fmt.Errorf("%w: %w", ErrUnavailable, err)
+			}
+		default:
+			return 0, err
+		}
+	}
+	return 0, ErrConflict
+}
+
+func swapOnce[T any](ctx context.Context, kv jetstream.KeyValue, key string, e edit[T]) (uint64, error) {
 	var current T
 	var revision uint64
-	entry, err := r.kv.Get(ctx, key)
+	entry, err := kv.Get(ctx, key)
 	switch {
 	case err == nil:
 		revision = entry.Revision()
@@ -143,9 +151,9 @@ func changeOnce[T any](ctx context.Context, r *registry, key string, e edit[T]) 
 		return 0, fmt.Errorf("write record %s: %w", key, ErrTooBig)
 	}
 	if revision == 0 {
-		revision, err = r.kv.Create(ctx, key, value)
+		revision, err = kv.Create(ctx, key, value)
 	} else {
-		revision, err = r.kv.Update(ctx, key, value, revision)
+		revision, err = kv.Update(ctx, key, value, revision)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("write record %s: %w", key, err)
@@ -190,8 +198,8 @@ func (r *registry) check(ctx context.Context, node string) error {
 	return r.wait(ctx, revision)
 }
 
-// splitKey reads a record's key; kind is tenants, tokens, plugins or routes, and name is empty for
-// a tenant.
+// splitKey reads a record's key; kind is tenants or that of a tenant's part, and name is empty for a
+// tenant.
 func splitKey(key string) (kind, tenant, name string) {
 	kind, rest, _ := strings.Cut(key, ".")
 	tenant, name, _ = strings.Cut(rest, ".")

@@ -70,8 +70,10 @@ func (s *Subscription) readMerged(ctx context.Context) ([]*abi.Event, uint64, er
 		}
 		last := s.cursor
 		for _, m := range msgs {
-			e := s.hub.history.event(m, true)
-			all, last = append(all, e), e.Seq
+			last = sequence(m)
+			if e := s.hub.history.event(m, true); covers(pattern, e.Subject) {
+				all = append(all, e)
+			}
 		}
 		if whole {
 			last = max(last, floor)

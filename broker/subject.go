@@ -76,10 +76,28 @@ func SubjectMatches(pattern, subject string) bool {
 	}
 }
 
+// sourceSubject begins the subjects of sources' cursors, which nobody can subscribe to.
+const sourceSubject = "_source"
+
+// internal tells whether subject, or pattern, is the server's alone.
+func internal(subject string) bool {
+	first, _, _ := strings.Cut(subject, ".")
+	return first == sourceSubject
+}
+
+// covers is SubjectMatches for subscriptions: no wildcard stands for a first token that begins with
+// _, so that who asks for everything does not get what the server keeps beside it.
+func covers(pattern, subject string) bool {
+	if subject[0] == '_' && (pattern[0] == '*' || pattern[0] == '>') {
+		return false
+	}
+	return SubjectMatches(pattern, subject)
+}
+
 // minimalPatterns returns patterns sorted, without those that another one covers.
 func minimalPatterns(patterns []string) []string {
 	sorted := slices.Compact(slices.Sorted(slices.Values(patterns)))
 	return slices.DeleteFunc(slices.Clone(sorted), func(p string) bool {
-		return slices.ContainsFunc(sorted, func(other string) bool { return other != p && SubjectMatches(other, p) })
+		return slices.ContainsFunc(sorted, func(other string) bool { return other != p && covers(other, p) })
 	})
 }

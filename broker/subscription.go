@@ -44,7 +44,8 @@ type Subscription struct {
 }
 
 // Subscribe returns a subscription to the events of tenant that match one of subjects, 1 to 64
-// patterns. It must be closed. Errors: ErrNotFound (tenant), *InvalidError, ErrUnavailable.
+// patterns. A subject that begins with _ is covered only by a pattern that begins with the same token.
+// It must be closed. Errors: ErrNotFound (tenant), *InvalidError, ErrUnavailable.
 func (b *Broker) Subscribe(ctx context.Context, tenant string, subjects []string, from From) (*Subscription, error) {
 	if len(subjects) < 1 || len(subjects) > maxPatterns {
 		return nil, invalid("subjects", "are %d, not 1 to %d", len(subjects), maxPatterns)
@@ -52,6 +53,9 @@ func (b *Broker) Subscribe(ctx context.Context, tenant string, subjects []string
 	for _, subject := range subjects {
 		if err := ValidPattern(subject); err != nil {
 			return nil, err
+		}
+		if internal(subject) {
+			return nil, invalid("subject", "begins with %s, which is kept for the server", sourceSubject)
 		}
 	}
 	l, err := b.acquire(ctx, tenant)

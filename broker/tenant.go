@@ -16,7 +16,8 @@ import (
 	"github.com/millrace/millrace/abi"
 )
 
-// Tenant is an isolation boundary: one NATS account with its keys, plugins, routes and history.
+// Tenant is an isolation boundary: one NATS account with its keys, plugins, routes, sources and
+// history.
 type Tenant struct {
 	Name    string    `json:"name"`
 	UID     string    `json:"-"` // random; a tenant deleted and made again is another one
@@ -26,23 +27,28 @@ type Tenant struct {
 
 // Spec is what an operator sets of a tenant.
 type Spec struct {
-	Hosts  []string `json:"hosts,omitempty" maxItems:"32" doc:"Host names whose requests are this tenant's, without the /t/{tenant} prefix"`
-	Quotas Quotas   `json:"quotas,omitzero"`
+	Hosts []string `json:"hosts,omitempty" maxItems:"32" doc:"Host names whose requests are this tenant's, without the /t/{tenant} prefix"`
+	// Outbound is where sources and the streams that plugins open may go; empty is nowhere.
+	Outbound []string `json:"outbound,omitempty" maxItems:"256" doc:"Hosts that sources and plugins may reach: api.example.com, *.example.com (not example.com itself), an IP address, or * for all; none means nowhere"`
+	Quotas   Quotas   `json:"quotas,omitzero"`
 }
 
 // Quotas bound what a tenant may use; zero is the server's default.
 type Quotas struct {
 	HistoryBytes int64  `json:"historyBytes,omitempty" minimum:"0" maximum:"1099511627776" doc:"Bytes of history kept; default 1 GiB"`
 	HistoryAge   string `json:"historyAge,omitempty" doc:"How long events are kept, such as 24h (the default)"`
+	Sources      int    `json:"sources,omitempty" minimum:"0" maximum:"10000" doc:"Sources that the tenant may have; default 100"`
 }
 
 // View is a tenant with all that the registry knows of it, at one moment. It never changes; the
 // next change makes another.
 type View struct {
 	Tenant  Tenant
-	Tokens  map[string]Token  // by id
-	Plugins map[string]Plugin // by name
-	Routes  map[string]Route  // by name
+	Tokens  map[string]Token     // by id
+	Plugins map[string]Plugin    // by name
+	Routes  map[string]Route     // by name
+	Sources map[string]Source    // by name
+	Secrets map[string]time.Time // when each was put, by name; values are never in a View
 
 	deleting bool
 }
@@ -72,7 +78,7 @@ func (s Spec) check() error {
 	if age < time.Second {
 		return invalid("quotas.historyAge", "is less than a second")
 	}
-	return nil
+	return checkOutbound(s.Outbound)
 }
 
 // age is how long events are kept.
@@ -168,6 +174,9 @@ func normal(s Spec) Spec {
 	if len(s.Hosts) == 0 {
 		s.Hosts = nil
 	}
+	if len(s.Outbound) == 0 {
+		s.Outbound = nil
+	}
 	return s
 }
 
@@ -188,6 +197,30 @@ func (b *Broker) changePart(ctx context.Context, tenant, key string, write func(
 		return err
 	}
 	return fmt.Errorf("tenant %s: %w", tenant, ErrNotFound)
+}
+
+// makePart is changePart for records of which a tenant may have so many; write tells whether it made
+// one more. ErrQuota if that was one too many, it is taken back then.
+func (b *Broker) makePart(ctx context.Context, tenant, key string, quota func(v *View) (have, most int), write func() (made bool, err error)) error {
+	var made bool
+	if err := b.changePart(ctx, tenant, key, func() (err error) {
+		made, err = write()
+		return err
+	}); err != nil || !made {
+		return err
+	}
+	v, err := b.View(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	have, most := quota(v)
+	if have <= most {
+		return nil
+	}
+	if err := ignoreMissing(b.registry.remove(ctx, key)); err != nil {
+		return err
+	}
+	return fmt.Errorf("%d at most: %w", most, ErrQuota)
 }
 
 func ignoreMissing(err error) error {

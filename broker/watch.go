@@ -109,9 +109,22 @@ func (r *registry) advance(revision uint64) {
 	r.moved = make(chan struct{})
 }
 
+// partKeys are patterns for the keys of all that a tenant has, except its own record.
+func partKeys(tenant string) []string {
+	kinds := []string{"tokens", "plugins", "routes", "sources", "secrets"}
+	for i, kind := range kinds {
+		kinds[i] = kind + "." + tenant + ".*"
+	}
+	return kinds
+}
+
 // part tells whether records of kind belong to a tenant's view.
 func part(kind string) bool {
-	return kind == "tenants" || kind == "tokens" || kind == "plugins" || kind == "routes"
+	switch kind {
+	case "tenants", "tokens", "plugins", "routes", "sources", "secrets":
+		return true
+	}
+	return false
 }
 
 // apply puts entry into views, whose values nobody else may hold.
@@ -143,6 +156,8 @@ func (v *View) clone() *View {
 	c.Tokens = cloneMap(v.Tokens)
 	c.Plugins = cloneMap(v.Plugins)
 	c.Routes = cloneMap(v.Routes)
+	c.Sources = cloneMap(v.Sources)
+	c.Secrets = cloneMap(v.Secrets)
 	return &c
 }
 
@@ -158,7 +173,7 @@ func (v *View) live() bool { return v != nil && v.Tenant.UID != "" && !v.deletin
 
 // empty tells whether no record of the tenant is left.
 func (v *View) empty() bool {
-	return v.Tenant.UID == "" && len(v.Tokens)+len(v.Plugins)+len(v.Routes) == 0
+	return v.Tenant.UID == "" && len(v.Tokens)+len(v.Plugins)+len(v.Routes)+len(v.Sources)+len(v.Secrets) == 0
 }
 
 func (v *View) put(kind, name string, value []byte) error {
@@ -174,6 +189,10 @@ func (v *View) put(kind, name string, value []byte) error {
 		return putJSON(v.Tokens, name, value)
 	case "routes":
 		return putJSON(v.Routes, name, value)
+	case "sources":
+		return v.putSource(name, value)
+	case "secrets":
+		return v.putSecret(name, value)
 	}
 	var rec pluginRecord
 	if err := json.Unmarshal(value, &rec); err != nil {
@@ -206,6 +225,10 @@ func (v *View) remove(kind, name string) {
 		delete(v.Plugins, name)
 	case "routes":
 		delete(v.Routes, name)
+	case "sources":
+		delete(v.Sources, name)
+	case "secrets":
+		delete(v.Secrets, name)
 	}
 }
 
@@ -216,9 +239,7 @@ func (r *registry) read(ctx context.Context, tenant string) (*View, error) {
 	if _, err := r.kv.Get(ctx, "tenants."+tenant); err != nil {
 		return nil, err
 	}
-	w, err := r.kv.WatchFiltered(ctx, []string{
-		"tenants." + tenant, "tokens." + tenant + ".*", "plugins." + tenant + ".*", "routes." + tenant + ".*",
-	})
+	w, err := r.kv.WatchFiltered(ctx, append(partKeys(tenant), "tenants."+tenant))
 	if err != nil {
 		return nil, err
 	}

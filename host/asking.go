@@ -1,7 +1,6 @@
 package host
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/json"
 	"log/slog"
@@ -11,8 +10,8 @@ import (
 )
 
 // request implements request(buffer) -> n.
-func request(_ context.Context, c *call, a args) int64 {
-	a.bytes(0)
+func request(c *call, a args) int64 {
+	a.buffer(0)
 	if c.request == nil {
 		document, err := json.Marshal(c.session.Request)
 		if err != nil {
@@ -26,14 +25,14 @@ func request(_ context.Context, c *call, a args) int64 {
 }
 
 // body implements body(buffer) -> n.
-func body(_ context.Context, c *call, a args) int64 {
+func body(c *call, a args) int64 {
 	n, _ := a.fill(0, c.session.Body)
 	return n
 }
 
 // logText implements log(level, text) -> status. Beyond the plugin's rate it answers LIMIT, and the
 // lines are dropped.
-func logText(_ context.Context, c *call, a args) int64 {
+func logText(c *call, a args) int64 {
 	text := a.bytes(1)
 	if !utf8.Valid(text) {
 		return status(abi.Invalid)
@@ -55,10 +54,10 @@ func logText(_ context.Context, c *call, a args) int64 {
 }
 
 // now implements now() -> Unix milliseconds, by the clock that WASI gives the instance too.
-func now(_ context.Context, c *call, _ args) int64 { return c.instance.clock.now().UnixMilli() }
+func now(c *call, _ args) int64 { return c.instance.clock.now().UnixMilli() }
 
 // random implements random(buffer) -> status.
-func random(_ context.Context, c *call, a args) int64 {
+func random(c *call, a args) int64 {
 	buffer := a.bytes(0)
 	if len(buffer) > c.host.config.SendBytes {
 		return status(abi.TooBig)

@@ -2,9 +2,7 @@ package host
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/millrace/millrace/abi"
@@ -14,34 +12,44 @@ import (
 type phase int
 
 const (
-	starting phase = iota
-	streaming
-	inEvent
+	starting  phase = iota
+	streaming       // onStream
+	inEvent         // onEvent, and the callbacks of sources
 )
 
+// limit is what the end of a call's lifetime stands for.
+func (p phase) limit() Limit { return [...]Limit{LimitStart, LimitGrace, LimitEvent}[p] }
+
 // call is one run of guest code and all that its host functions need. It belongs to the goroutine
-// that runs the guest.
+// that runs the guest. It is part of its instance and used for one run after the other: nothing
+// outside of the package may keep it, nor its guestContext.
 type call struct {
+	guest    guestContext
 	host     *Host
 	instance *instance
-	phase    phase
-	ends     context.Context // ends with the stream, or when the event's or the start's time is up
-	hard     context.Context // ends when the guest is stopped for good
-	limit    Limit           // which hard stands for
-	log      *pluginLog
-	session  Session
-	share    *Share        // nil: unlimited
-	spent    time.Duration // of processor time, on the event or since the last call of the host
-	called   bool          // the host, since the guest was given fuel
+	inbox    inbox // of handle 0
 
-	closed  bool       // the guest called close
-	time    eventTime  // of onEvent
-	event   *abi.Event // of onEvent, until receive took it
-	outcome Outcome
-	sent    int // bytes in outcome
+	phase   phase
+	log     *pluginLog
+	session Session
+	progress
+}
 
-	request []byte // as JSON, once it was asked for
-	value   *entry // got, until it fitted
+// progress is what begins anew with each call.
+type progress struct {
+	lifetime
+	spent  time.Duration // of processor time, on the event or since the last call of the host
+	called bool          // the host, since the guest was given fuel
+
+	mute    bool       // what the callback sends goes nowhere
+	event   *abi.Event // at hand, until receive took it
+	outcome Outcome    // its Close also of a stream
+	sent    int        // bytes in outcome
+
+	remotes  *remotes // nil before the first
+	request  []byte   // as JSON, once it was asked for
+	response document // for handle 0
+	value    *entry   // got, until it fitted
 }
 
 // entry is one of the key-value store.
@@ -50,24 +58,49 @@ type entry struct {
 	value []byte
 }
 
+// guestContext is the context that wazero carries through the guest to its host functions: nothing
+// but the call. It has no end, since it is the meter that stops guests.
+type guestContext struct{ call *call }
+
 type callKey struct{}
 
-// withCall returns a context that carries c, as eventTime does by itself.
-func withCall(ctx context.Context, c *call) context.Context {
-	return context.WithValue(ctx, callKey{}, c)
+// Deadline implements context.Context.
+func (g *guestContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+// Done implements context.Context.
+func (g *guestContext) Done() <-chan struct{} { return nil }
+
+// Err implements context.Context.
+func (g *guestContext) Err() error { return nil }
+
+// Value implements context.Context.
+func (g *guestContext) Value(key any) any {
+	if key == (callKey{}) {
+		return g.call
+	}
+	return nil
 }
 
-func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
+// callOf is the call that ctx carries, which may lie around the guest's own context.
+func callOf(ctx context.Context) *call {
+	if g, ok := ctx.(*guestContext); ok {
+		return g.call
+	}
+	return ctx.Value(callKey{}).(*call)
+}
 
 // ended tells whether the stream is over for the guest. An event whose time is up is not asked
 // about: its guest is stopped.
 func (c *call) ended() bool {
-	return c.closed || c.phase != inEvent && c.ends.Err() != nil
+	return c.outcome.Close || c.phase != inEvent && c.ends.Err() != nil
 }
 
 // emit gives e to the viewer, or keeps it as an output.
 func (c *call) emit(e abi.Event) error {
-	if c.phase == streaming {
+	switch {
+	case c.mute:
+		return abi.Unavailable
+	case c.phase == streaming:
 		c.park()
 		return c.session.Emitter.Send(e)
 	}
@@ -82,11 +115,9 @@ func (c *call) emit(e abi.Event) error {
 
 // end is the guest's own close.
 func (c *call) end() {
-	c.closed = true
+	c.outcome.Close = true
 	if c.phase == streaming {
 		c.session.Emitter.Close()
-	} else {
-		c.outcome.Close = true
 	}
 }
 
@@ -103,49 +134,16 @@ func (c *call) wait(d time.Duration) error {
 	}
 }
 
-// receive returns the record of the next event and keeps it until it is taken. A timeout below 0
-// is none.
-func (c *call) receive(timeout time.Duration) ([]byte, error) {
-	if c.ended() {
-		return nil, abi.Closed
+// inboxOf returns what a handle of receive reads from.
+func (c *call) inboxOf(handle int32) (*inbox, error) {
+	if handle == 0 {
+		return &c.inbox, nil
 	}
-	i := c.instance
-	if len(i.record) > 0 {
-		return i.record, nil
-	}
-	e, err := c.next(timeout)
+	r, err := c.remotes.find(handle)
 	if err != nil {
 		return nil, err
 	}
-	i.record = abi.AppendRecord(slices.Grow(i.record[:0], abi.RecordSize(e)), e)
-	return i.record, nil
-}
-
-func (c *call) next(timeout time.Duration) (*abi.Event, error) {
-	if c.phase == inEvent {
-		e := c.event
-		if c.event = nil; e == nil {
-			return nil, abi.Closed
-		}
-		return e, nil
-	}
-	c.park()
-	ctx := c.ends
-	if timeout >= 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, timeout)
-		defer cancel()
-	}
-	e, err := c.session.Emitter.Receive(ctx)
-	switch {
-	case err == nil:
-		return e, nil
-	case c.ended():
-		return nil, abi.Closed
-	case errors.Is(err, context.DeadlineExceeded):
-		return nil, abi.Timeout
-	}
-	return nil, err
+	return &r.inbox, nil
 }
 
 // print writes to the plugin's log, a line at a time. It returns abi.Limit if lines were dropped.

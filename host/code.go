@@ -127,7 +127,7 @@ func (c *code) close() error {
 func (c *code) try(ctx context.Context) error {
 	c.refs = 2 // the caller's, and one for the instance
 	output := &tail{}
-	i, err := c.start(ctx, "", c.host.newPluginLog(), output.line, nil)
+	i, err := c.start(ctx, c.host.newPluginLog(), output.line, nil)
 	var trap *TrapError
 	switch {
 	case errors.As(err, &trap):

@@ -30,6 +30,7 @@ type Config struct {
 	CPUShare       float64       // of processors, for all calls on one Share; default half of GOMAXPROCS
 	CallDepth      int           // calls inside each other; default 10,000
 	Grace          time.Duration // from the end of a stream until its callback is stopped; default 1 s
+	Remotes        int           // streams that one instance may hold open; default 8
 	IdleInstances  int           // of one plugin for onEvent, and so its calls at a time; default GOMAXPROCS
 	Instances      int           // live on this node, past it ErrBusy; default 10,000
 	Logger         *slog.Logger  // the host's own log; default none
@@ -50,6 +51,7 @@ func (c Config) withDefaults() (_ Config, err error) {
 	c.CPUShare = cmp.Or(c.CPUShare, float64(runtime.GOMAXPROCS(0))/2)
 	c.CallDepth = cmp.Or(c.CallDepth, 10_000)
 	c.Grace = cmp.Or(c.Grace, time.Second)
+	c.Remotes = cmp.Or(c.Remotes, 8)
 	c.IdleInstances = cmp.Or(c.IdleInstances, runtime.GOMAXPROCS(0))
 	c.Instances = cmp.Or(c.Instances, 10_000)
 	if c.Logger == nil {
@@ -73,6 +75,7 @@ func (c Config) withDefaults() (_ Config, err error) {
 		{"cpu share in thousandths", int64(c.CPUShare * 1000), 1, 1 << 20},
 		{"call depth", int64(c.CallDepth), 1, 1 << 20},
 		{"grace", int64(c.Grace), 1, math.MaxInt64},
+		{"remotes", int64(c.Remotes), 1, 1 << 16},
 		{"idle instances", int64(c.IdleInstances), 1, math.MaxInt32},
 		{"instances", int64(c.Instances), 1, math.MaxInt32},
 	} {

@@ -1,7 +1,6 @@
 package host
 
 import (
-	"context"
 	"time"
 	"unicode/utf8"
 
@@ -9,7 +8,7 @@ import (
 )
 
 // send implements send(data, event, id) -> status.
-func send(_ context.Context, c *call, a args) int64 {
+func send(c *call, a args) int64 {
 	e, err := newEvent(a.bytes(0), a.bytes(2), a.bytes(4), c.host.config.SendBytes)
 	if c.ended() {
 		return status(abi.Closed)
@@ -31,7 +30,7 @@ func newEvent(data, name, id []byte, maxData int) (abi.Event, error) {
 }
 
 // comment implements comment(text) -> status.
-func comment(_ context.Context, c *call, a args) int64 {
+func comment(c *call, a args) int64 {
 	text := a.bytes(0)
 	switch {
 	case c.phase != streaming:
@@ -48,7 +47,7 @@ func comment(_ context.Context, c *call, a args) int64 {
 }
 
 // closeStream implements close() -> status. Once the stream is over there is nothing to close.
-func closeStream(_ context.Context, c *call, _ args) int64 {
+func closeStream(c *call, _ args) int64 {
 	if c.ended() {
 		return status(abi.Closed)
 	}
@@ -57,7 +56,7 @@ func closeStream(_ context.Context, c *call, _ args) int64 {
 }
 
 // isClosed implements isClosed() -> 0 or 1.
-func isClosed(_ context.Context, c *call, _ args) int64 {
+func isClosed(c *call, _ args) int64 {
 	if c.ended() {
 		return 1
 	}
@@ -65,7 +64,7 @@ func isClosed(_ context.Context, c *call, _ args) int64 {
 }
 
 // sleep implements sleep(ms) -> status. Below 0 counts as 0. An event callback must not block.
-func sleep(_ context.Context, c *call, a args) int64 {
+func sleep(c *call, a args) int64 {
 	switch {
 	case c.phase != streaming:
 		return status(abi.Unavailable)
@@ -76,20 +75,20 @@ func sleep(_ context.Context, c *call, a args) int64 {
 }
 
 // receive implements receive(handle, buffer, timeout) -> n or status. A timeout of 0 polls, below 0
-// waits as long as the stream lives. In an event callback it gives the event at hand, once, then
-// CLOSED. Remote streams' handles come with the sources.
-func receive(_ context.Context, c *call, a args) int64 {
-	a.bytes(1)
-	if a.i32(0) != 0 {
-		return status(abi.NotFound)
+// waits as long as the stream lives. Handle 0 is the callback's own input, which for callbacks other
+// than onStream is the event at hand, once, then CLOSED; others come from open.
+func receive(c *call, a args) int64 {
+	a.buffer(1)
+	in, err := c.inboxOf(a.i32(0))
+	if err == nil {
+		err = c.receive(in, milliseconds(a.i64(3)))
 	}
-	record, err := c.receive(milliseconds(a.i64(3)))
 	if err != nil {
 		return status(err)
 	}
-	n, taken := a.fill(1, record)
+	n, taken := a.fill(1, in.record)
 	if taken {
-		c.instance.record = record[:0]
+		in.taken()
 	}
 	return n
 }

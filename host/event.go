@@ -3,17 +3,17 @@ package host
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/millrace/millrace/abi"
 )
 
-// Outcome is what onEvent makes of one event: its outputs, then the event itself if Pass, then the
-// end of the stream if Close.
+// Outcome is what a callback makes of one event: its outputs, then, of onEvent, the event itself if
+// Pass, then the end if Close. Outputs are the caller's.
 type Outcome struct {
-	Pass    bool
+	Pass    bool // onEvent
 	Outputs []abi.Event
-	Close   bool
+	Close   bool  // the stream is to end, or the source to stop
+	Result  int32 // of onError: 0 leaves it to the policy, 1 stops the source, more is milliseconds to wait
 }
 
 // Bounds of what one event can become; past them send answers LIMIT.
@@ -30,44 +30,69 @@ const (
 // instance is thrown away. ErrBusy, ErrReleased and ErrNoCallback tell that it did not run. With an
 // error there is no outcome. Event only reads e.
 func (p *Plugin) Event(ctx context.Context, s Session, e *abi.Event) (Outcome, error) {
-	if err := p.offers(abi.OnEvent); err != nil {
+	return p.once(ctx, &s, abi.OnEvent, e)
+}
+
+// Source calls one of a source's callbacks: abi.OnRequestStart, OnChunk, OnEvent, OnComplete or
+// OnError. It is as Event otherwise, and takes turns with it on the same instances, so that what one
+// callback of a source keeps in memory the next one finds, as long as no two of its calls overlap.
+// e is nil where there is no event. What onRequestStart sends has nowhere to go, and is refused.
+func (p *Plugin) Source(ctx context.Context, s Session, callback string, e *abi.Event) (Outcome, error) {
+	if callback == abi.OnStream {
+		return Outcome{}, ErrNoCallback
+	}
+	return p.once(ctx, &s, callback, e)
+}
+
+// once runs a callback that does not last on an instance of the pool.
+func (p *Plugin) once(ctx context.Context, s *Session, callback string, e *abi.Event) (Outcome, error) {
+	if err := p.offers(callback); err != nil {
 		return Outcome{}, err
 	}
-	select {
-	case p.turn <- struct{}{}:
-		defer func() { <-p.turn }()
-	case <-ctx.Done():
-		return Outcome{}, ctx.Err()
+	i, err := p.pool.take(ctx)
+	if err != nil {
+		return Outcome{}, err
 	}
-	i := p.takeIdle()
 	if i == nil {
-		var err error
-		if i, err = p.start(ctx, abi.OnEvent, s); err != nil {
+		if i, err = p.start(ctx, s); err != nil {
+			p.pool.put(nil)
 			return Outcome{}, fmt.Errorf("start instance: %w", err)
 		}
 	}
-	return p.event(ctx, i, s, e)
+	clean := false
+	defer func() { p.giveBack(i, clean) }()
+	p.host.events.Add(1)
+	c := i.next(inEvent, p.log, p.shareOf(s))
+	c.session, c.event = *s, e
+	c.caller, c.birth, c.lasts = ctx, p.host.began, p.host.config.EventTimeout
+	c.mute = callback == abi.OnRequestStart
+	code, outcome, err := i.run(callback)
+	if err != nil {
+		return Outcome{}, err
+	}
+	clean = true
+	return outcome.of(callback, code)
 }
 
-// event runs onEvent on i, which it closes or puts back.
-func (p *Plugin) event(ctx context.Context, i *instance, s Session, e *abi.Event) (Outcome, error) {
-	p.host.events.Add(1)
-	c := &call{host: p.host, phase: inEvent, limit: LimitEvent, log: p.log, session: s, share: p.shareOf(s), event: e}
-	c.time = eventTime{caller: context.WithoutCancel(ctx), until: time.Now().Add(p.host.config.EventTimeout), call: c}
-	defer c.time.end()
-	c.ends = &c.time
-	code, err := i.run(&c.time, c, abi.OnEvent)
-	if err == nil && !i.module.IsClosed() {
-		p.putIdle(i)
-	} else {
+// giveBack ends an instance's turn. One that is not clean is thrown away.
+func (p *Plugin) giveBack(i *instance, clean bool) {
+	if !clean || i.module.IsClosed() {
+		i.close()
+		p.pool.put(nil)
+	} else if !p.pool.put(i) {
 		i.close()
 	}
+}
+
+// of is the outcome with what the callback's result means for it.
+func (o Outcome) of(callback string, code int32) (Outcome, error) {
 	switch {
-	case err != nil:
-		return Outcome{}, err
-	case code != abi.EventDrop && code != abi.EventPass:
-		return Outcome{}, &CallbackError{abi.OnEvent, code}
+	case code < 0, callback == abi.OnEvent && code > abi.EventPass:
+		return Outcome{}, &CallbackError{callback, code}
+	case callback == abi.OnEvent:
+		o.Pass = code == abi.EventPass
+	case callback == abi.OnError:
+		o.Result = code
 	}
-	c.outcome.Pass = code == abi.EventPass
-	return c.outcome, nil
+	return o, nil
 }

@@ -11,8 +11,7 @@ import (
 )
 
 // function implements one of abi.Functions. Its result is a status, a length or another number.
-// ctx ends when the guest is to be stopped for good; c.ends may have ended before.
-type function func(ctx context.Context, c *call, a args) int64
+type function func(c *call, a args) int64
 
 // implementations holds the functions by name.
 func implementations() map[string]function {
@@ -25,10 +24,10 @@ func implementations() map[string]function {
 		"receive":  receive,
 		"request":  request,
 		"body":     body,
-		"response": unavailable, // remote streams come with the sources
+		"response": response,
 		"publish":  publish,
-		"open":     unavailable,
-		"end":      unavailable,
+		"open":     open,
+		"end":      end,
 		"kvGet":    kvGet,
 		"kvPut":    kvPut,
 		"kvDelete": kvDelete,
@@ -65,7 +64,7 @@ func (h *Host) guard(declared abi.Function, f function) api.GoModuleFunc {
 		}
 		result := int64(abi.Unavailable)
 		if c.phase != starting || declared.Name == "log" {
-			result = f(ctx, c, args{declared.Name, c.instance, m.Memory(), stack})
+			result = f(c, args{declared.Name, c.instance, m.Memory(), stack})
 		}
 		if declared.Result == 'i' {
 			result = int64(uint32(result))
@@ -95,14 +94,21 @@ func (a args) i32(at int) int32 { return int32(uint32(a.stack[at])) }
 
 func (a args) i64(at int) int64 { return int64(a.stack[at]) }
 
-// bytes returns the range at that position, as a view of the guest's memory that is not to be kept
-// over anything that lets the guest run. A range outside of its memory traps.
+// bytes returns the range at that position, all of which the host works on, as a view of the guest's
+// memory that is not to be kept over anything that lets the guest run. A range outside of its memory
+// traps.
 func (a args) bytes(at int) []byte {
+	b := a.buffer(at)
+	a.instance.burn(len(b))
+	return b
+}
+
+// buffer is bytes for a range that the host may use little of.
+func (a args) buffer(at int) []byte {
 	pointer, length := uint32(a.stack[at]), uint32(a.stack[at+1])
 	if length == 0 {
 		return nil
 	}
-	a.instance.burn(int(length))
 	b, ok := a.memory.Read(pointer, length)
 	if !ok {
 		panic(&fault{reason: fmt.Sprintf("%s: %d bytes at %d are outside of memory", a.function, length, pointer)})
@@ -112,10 +118,11 @@ func (a args) bytes(at int) []byte {
 
 // fill writes value to the buffer at that position if it fits, and returns its length.
 func (a args) fill(at int, value []byte) (n int64, fitted bool) {
-	buffer := a.bytes(at)
+	buffer := a.buffer(at)
 	if len(value) > len(buffer) {
 		return int64(len(value)), false
 	}
+	a.instance.burn(len(value))
 	return int64(copy(buffer, value)), true
 }
 
@@ -129,5 +136,3 @@ func status(err error) int64 {
 	}
 	return int64(abi.Unavailable)
 }
-
-func unavailable(context.Context, *call, args) int64 { return status(abi.Unavailable) }

@@ -100,7 +100,6 @@ func TestStatuses(t *testing.T) {
 
 		{name: "random fills", uses: []use{{"random", []any{64, 64}}}, want: []int32{0}},
 		{name: "random of too much is TOO_BIG", uses: []use{{"random", []any{64, 65}}}, want: []int32{-3}},
-		{name: "remote streams are UNAVAILABLE", uses: []use{{"open", []any{"{}"}}, {"response", []any{0, 64, 64}}, {"end", []any{0}}}, want: []int32{-8, -8, -8}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			callback := tt.callback
@@ -199,8 +198,7 @@ func TestRangesOutsideOfMemory(t *testing.T) {
 // takesRange tells whether parameters at and at+1 of f are address and length.
 func takesRange(f abi.Function, at int) bool {
 	first := map[string]int{"receive": 1, "response": 1, "log": 1}[f.Name]
-	unused := map[string]bool{"open": true, "response": true, "end": true}[f.Name]
-	return !unused && at >= first && (at-first)%2 == 0 && f.Params[at] == 'i' && f.Params[at+1] == 'i'
+	return at >= first && (at-first)%2 == 0 && f.Params[at] == 'i' && f.Params[at+1] == 'i'
 }
 
 func TestHostPanicIsATrapThatTellsNothing(t *testing.T) {

@@ -2,10 +2,9 @@
 //
 // A module goes one way: it is vetted, metered, compiled in a process of its own, started once, and
 // then run from a snapshot of that start, with an instance of its own for each onStream and a few
-// that take turns for onEvent. The package owns
-// the runtime, the compiled modules, every instance and the host functions; what a plugin sends
-// to, reads from and stores in comes in with each call. It knows nothing of HTTP, routes, tenants
-// or NATS.
+// that take turns for the other callbacks. The package owns the runtime, the compiled modules, every
+// instance and the host functions; what a plugin sends to, reads from, opens and stores in comes in
+// with each call. It knows nothing of HTTP, routes, tenants or NATS.
 package host
 
 import (
@@ -49,7 +48,7 @@ type Stats struct {
 	Modules      int64  // compiled and in use now
 	Started      uint64 // instances
 	Streams      uint64 // onStream callbacks that ran
-	Events       uint64 // onEvent calls
+	Events       uint64 // onEvent calls, and those of the other callbacks that do not last
 	Traps        uint64 // callbacks that ended with a TrapError
 	DroppedLines uint64 // lines of plugins' logs beyond their rate
 }

@@ -10,37 +10,47 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/abi"
+	"github.com/millrace/millrace/host/wasm"
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/sys"
 	"golang.org/x/time/rate"
 )
 
-// kvPutsPerSecond is how often one instance may store a value.
-const kvPutsPerSecond = 100
+// How often one instance may store a value, and open a remote stream.
+const (
+	kvPutsPerSecond = 100
+	opensPerSecond  = 100
+)
 
 // instance is a running copy of a module, with its own memory, for one callback. One goroutine at
 // a time owns it, and only that one closes it.
 type instance struct {
-	code     *code
-	module   api.Module
-	memory   *region
-	callback api.Function // looked up once: that costs 4 µs and 12 KB
-	call     *call        // what runs now
-	clock    clock
-	meter    meter
-	share    *Share // that it ran on last
-	stdout   lineWriter
-	stderr   lineWriter
-	puts     *rate.Limiter
-	record   []byte // received, until it fitted the guest's buffer; kept for the next to use
-	result   [1]uint64
+	code      *code
+	module    api.Module
+	memory    *region
+	callbacks []callback
+	call      call // what runs now, or ran last
+	clock     clock
+	meter     meter
+	fuel      api.MutableGlobal // what is left; nil while wazero instantiates
+	share     *Share // that it runs on, or ran on last; nil: unlimited
+	stdout    lineWriter
+	stderr    lineWriter
+	puts      *rate.Limiter
+	opens     *rate.Limiter
+	result    [1]uint64
 }
 
-// start makes an instance of c for the callback, or for none, and runs what the module runs at its
-// start. The instance takes the caller's reference of c, also when it fails. A module's own failure
+// callback is an export that was looked up once: that costs 4 µs and 12 KB.
+type callback struct {
+	name     string
+	function api.Function
+}
+
+// start makes an instance of c and runs what the module runs at its start. The instance takes the caller's reference of c, also when it fails. A module's own failure
 // is a *TrapError.
-func (c *code) start(ctx context.Context, callback string, log *pluginLog, sink lineSink, share *Share) (*instance, error) {
+func (c *code) start(ctx context.Context, log *pluginLog, sink lineSink, share *Share) (*instance, error) {
 	if err := c.host.enter(1); err != nil {
 		c.drop()
 		return nil, err
@@ -50,15 +60,14 @@ func (c *code) start(ctx context.Context, callback string, log *pluginLog, sink 
 		code:  c,
 		clock: clock{began: c.host.began},
 		puts:  rate.NewLimiter(kvPutsPerSecond, kvPutsPerSecond),
+		opens: rate.NewLimiter(opensPerSecond, opensPerSecond),
 	}
+	i.call.guest.call, i.call.instance, i.call.host = &i.call, i, c.host
 	i.stdout = lineWriter{instance: i, level: slog.LevelInfo}
 	i.stderr = lineWriter{instance: i, level: slog.LevelWarn}
 	if err := i.initialize(ctx, log, sink, share); err != nil {
 		i.close()
 		return nil, err
-	}
-	if callback != "" {
-		i.callback = i.module.ExportedFunction(callback)
 	}
 	return i, nil
 }
@@ -72,18 +81,20 @@ func (i *instance) initialize(ctx context.Context, log *pluginLog, sink lineSink
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), i.code.host.config.StartTimeout)
 	defer cancel()
-	c := &call{host: i.code.host, phase: starting, ends: ctx, limit: LimitStart, log: log, share: share, session: Session{Log: sink}}
-	ctx = withCall(ctx, c)
-	defer i.begin(ctx, c)()
+	c := i.next(starting, log, share)
+	c.session.Log, c.ends, c.hard = sink, ctx, ctx
+	i.begin()
+	defer i.done()
 	var err error
-	i.module, err = i.code.host.runtime.InstantiateModule(i.memory.within(ctx), i.code.compiled, i.config())
+	i.module, err = i.code.host.runtime.InstantiateModule(i.memory.within(&c.guest), i.code.compiled, i.config())
 	if err != nil {
 		return explain(abi.Initialize, err)
 	}
+	i.fuel = i.module.ExportedGlobal(wasm.FuelExport).(api.MutableGlobal)
 	if s := i.code.snapshot; s != nil {
 		return s.restore(i.module)
 	}
-	return explain(abi.Initialize, i.boot(ctx))
+	return explain(abi.Initialize, i.boot(&c.guest))
 }
 
 // reserve makes the memory that the module starts with. Once it is there wazero need not ask for
@@ -138,41 +149,67 @@ func (r wasiRandom) Read(b []byte) (int, error) {
 // nanosleep is the sleep of WASI. A stream's guest goes on when its stream ends; any other would do
 // so with a clock that is wrong from then on, and is stopped.
 func (i *instance) nanosleep(ns int64) {
-	c := i.call
+	c := &i.call
 	c.enterHost()
 	c.park()
-	i.clock.sleep(c.ends, time.Duration(ns))
+	i.clock.sleep(c.ending(), time.Duration(ns))
 	if f := c.overdue(); f != nil {
 		panic(f)
 	}
 }
 
-// begin makes c the call that runs with ctx, until done is called.
-func (i *instance) begin(ctx context.Context, c *call) (done func()) {
-	i.call, i.share, c.instance, c.hard = c, c.share, i, ctx
-	c.park() // what passed meanwhile is not the guest's
-	i.meter.forget(c.share)
-	i.record = i.record[:0]
-	return func() {
-		i.stdout.flush()
-		i.stderr.flush()
-		i.call = nil
-	}
+// next makes the instance's call ready for another run.
+func (i *instance) next(p phase, log *pluginLog, share *Share) *call {
+	i.share = share
+	i.call.phase, i.call.log = p, log
+	return &i.call
 }
 
-// run runs the callback for c, which ctx carries, and returns its result. Once ctx ends the guest is
-// stopped, which is a *TrapError with c's limit. A guest that exits with 0 has returned 0.
-func (i *instance) run(ctx context.Context, c *call, name string) (int32, error) {
-	defer i.begin(ctx, c)()
-	err := i.callback.CallWithStack(ctx, i.result[:])
+// begin begins the call that is ready.
+func (i *instance) begin() {
+	i.call.park() // what passed meanwhile is not the guest's
+	i.meter.forget(i.share)
+}
+
+// done ends the call, and lets go of all that it refers to.
+func (i *instance) done() {
+	c := &i.call
+	i.stdout.flush()
+	i.stderr.flush()
+	c.remotes.close()
+	c.lifetime.end()
+	c.inbox.taken()
+	c.session, c.progress = Session{}, progress{}
+}
+
+// run runs a callback for the call that is ready, and returns its result and its outcome. Past its
+// lifetime the guest is stopped, which is a *TrapError with the call's limit. A guest that exits with
+// 0 has returned 0.
+func (i *instance) run(name string) (int32, Outcome, error) {
+	i.begin()
+	defer i.done()
+	c := &i.call
+	err := i.function(name).CallWithStack(&c.guest, i.result[:])
 	switch {
 	case err == nil:
-		return int32(uint32(i.result[0])), nil
+		return int32(uint32(i.result[0])), c.outcome, nil
 	case exited(err):
-		return 0, nil
+		return 0, c.outcome, nil
 	}
 	c.host.traps.Add(1)
-	return 0, explain(name, err)
+	return 0, Outcome{}, explain(name, err)
+}
+
+// function is the callback of that name, which the module exports.
+func (i *instance) function(name string) api.Function {
+	for _, c := range i.callbacks {
+		if c.name == name {
+			return c.function
+		}
+	}
+	f := i.module.ExportedFunction(name)
+	i.callbacks = append(i.callbacks, callback{name, f})
+	return f
 }
 
 // close frees the instance and gives its reference of the code back. Its memory goes last, and goes

@@ -100,7 +100,7 @@ func (w *lineWriter) flush() {
 }
 
 func (w *lineWriter) print() {
-	c := w.instance.call
+	c := &w.instance.call
 	c.log.line(c.session.Log, w.level, string(w.line))
 	w.line = w.line[:0]
 }

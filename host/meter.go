@@ -122,12 +122,12 @@ func (c *call) pay(spent time.Duration) *fault {
 	case c.phase == inEvent && c.spent > config.CPUEvent:
 		return &fault{fmt.Sprintf("took %v of processor time for one event", config.CPUEvent), LimitEventCPU}
 	}
-	if c.share != nil {
-		wait := c.share.charge(spent)
+	if share := c.instance.share; share != nil {
+		wait := share.charge(spent)
 		if wait > longestWait {
 			return &fault{"the processor share is used up", LimitShare}
 		}
-		pause(c.hard, wait)
+		pause(c.stopping(), wait)
 		return c.overdue()
 	}
 	return nil
@@ -145,10 +145,10 @@ func (c *call) own(spent time.Duration) time.Duration {
 
 // overdue is what the guest is to be stopped with if its time is up.
 func (c *call) overdue() *fault {
-	if c.hard.Err() == nil {
+	if !c.over() {
 		return nil
 	}
-	return &fault{fmt.Sprintf("stopped by its limit: %s", c.limit), c.limit}
+	return &fault{fmt.Sprintf("stopped by its limit: %s", c.phase.limit()), c.phase.limit()}
 }
 
 // enterHost notes that the guest calls the host, and returns what it is to be stopped with if its
@@ -168,7 +168,7 @@ func (c *call) enterHost() *fault {
 // enterWASI is enterHost for those functions of WASI that may take long for one call, bytes being what
 // they work through. They are no calls that end a slice.
 func (i *instance) enterWASI(bytes int) {
-	c := i.call
+	c := &i.call
 	i.meter.calls++
 	i.burn(bytes)
 	if f := c.overdue(); f != nil {
@@ -179,14 +179,17 @@ func (i *instance) enterWASI(bytes int) {
 // burn takes fuel for work that the host does on many bytes of the guest's: without it, a guest that
 // has the host work in its place would never have to ask for more.
 func (i *instance) burn(bytes int) {
-	if i.call != nil && i.call.phase == inEvent {
+	if bytes >= burnBytes {
+		i.burnMany(bytes)
+	}
+}
+
+func (i *instance) burnMany(bytes int) {
+	if i.call.phase == inEvent {
 		bytes /= 8 // an event has an end by the clock; its few sends are not to be taken for work
 	}
-	if bytes < burnBytes || i.module == nil {
-		return
-	}
-	if fuel, ok := i.module.ExportedGlobal(wasm.FuelExport).(api.MutableGlobal); ok {
-		fuel.Set(uint64(int64(fuel.Get()) - int64(bytes)))
+	if bytes >= burnBytes && i.fuel != nil {
+		i.fuel.Set(uint64(int64(i.fuel.Get()) - int64(bytes)))
 	}
 }
 
@@ -210,6 +213,5 @@ func (i *instance) settle(s *Share) {
 	if s == nil || m.grant == 0 {
 		return
 	}
-	left := int64(i.module.ExportedGlobal(wasm.FuelExport).Get())
-	s.charge(m.likely(max(0, m.grant-left)))
+	s.charge(m.likely(max(0, m.grant-int64(i.fuel.Get()))))
 }

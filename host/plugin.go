@@ -12,13 +12,12 @@ type Plugin struct {
 	host *Host
 	code *code
 	log  *pluginLog
-	turn chan struct{} // has room for the onEvent calls that may run
+	pool pool // for all callbacks but onStream
 
 	share *Share // of calls whose session has none
 
 	mu       sync.Mutex
 	released bool
-	idle     []*instance // for onEvent; the last is the one used last
 }
 
 // Info is what is known of a module.
@@ -43,7 +42,7 @@ func (h *Host) newPlugin(c *code) (*Plugin, error) {
 		code:  c,
 		log:   h.newPluginLog(),
 		share: h.NewShare(),
-		turn:  make(chan struct{}, h.config.IdleInstances),
+		pool:  pool{free: h.config.IdleInstances},
 	}
 	h.mu.Lock()
 	closed := h.closed
@@ -75,10 +74,8 @@ func (p *Plugin) Release() {
 		return
 	}
 	p.released = true
-	idle := p.idle
-	p.idle = nil
 	p.mu.Unlock()
-	for _, i := range idle {
+	for _, i := range p.pool.close() {
 		i.close()
 	}
 	p.code.drop()
@@ -96,9 +93,8 @@ func (p *Plugin) offers(callback string) error {
 	return nil
 }
 
-// start returns a fresh instance for the callback. What it writes meanwhile goes to the session's
-// log.
-func (p *Plugin) start(ctx context.Context, callback string, s Session) (*instance, error) {
+// start returns a fresh instance. What it writes meanwhile goes to the session's log.
+func (p *Plugin) start(ctx context.Context, s *Session) (*instance, error) {
 	p.mu.Lock()
 	released := p.released
 	if !released {
@@ -108,34 +104,7 @@ func (p *Plugin) start(ctx context.Context, callback string, s Session) (*instan
 	if released {
 		return nil, ErrReleased
 	}
-	return p.code.start(ctx, callback, p.log, s.Log, p.shareOf(s))
+	return p.code.start(ctx, p.log, s.Log, p.shareOf(s))
 }
 
-func (p *Plugin) shareOf(s Session) *Share { return cmp.Or(s.Share, p.share) }
-
-// takeIdle returns an idle instance, or nil if there is none.
-func (p *Plugin) takeIdle() *instance {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n := len(p.idle)
-	if n == 0 {
-		return nil
-	}
-	i := p.idle[n-1]
-	p.idle[n-1] = nil
-	p.idle = p.idle[:n-1]
-	return i
-}
-
-// putIdle keeps an instance for the next event. There is room: no more than cap(turn) are in use.
-func (p *Plugin) putIdle(i *instance) {
-	p.mu.Lock()
-	kept := !p.released
-	if kept {
-		p.idle = append(p.idle, i)
-	}
-	p.mu.Unlock()
-	if !kept {
-		i.close()
-	}
-}
+func (p *Plugin) shareOf(s *Session) *Share { return cmp.Or(s.Share, p.share) }

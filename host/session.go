@@ -9,12 +9,17 @@ import (
 )
 
 // Session is what one call of a callback works on. The host calls its parts from the goroutine that
-// called Stream or Event, one at a time, and not after that returned.
+// called Stream, Event or Source, one at a time, and not after that returned.
 type Session struct {
 	Request  abi.Request
 	Body     []byte
 	Emitter  Emitter  // of Stream; not used by Event
 	Services Services // nil: all of them are unavailable
+	Opener   Opener   // nil: open is unavailable
+
+	// Response is what response answers for handle 0, of a source whose callback runs. Nil is
+	// NOT_FOUND.
+	Response *abi.Response
 
 	// Share is what the call may take of the processors, together with others: a tenant's, if it has
 	// one. Nil is that of the Plugin.

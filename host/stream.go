@@ -29,7 +29,7 @@ func (p *Plugin) Stream(ctx context.Context, s Session) error {
 	}
 	hard, stop := withGrace(ctx, p.host.config.Grace)
 	defer stop()
-	i, err := p.start(hard, abi.OnStream, s)
+	i, err := p.start(hard, &s)
 	if err != nil {
 		return fmt.Errorf("start instance: %w", err)
 	}
@@ -38,9 +38,11 @@ func (p *Plugin) Stream(ctx context.Context, s Session) error {
 	if s.Started != nil {
 		s.Started()
 	}
-	c := &call{host: p.host, phase: streaming, ends: ctx, limit: LimitGrace, log: p.log, session: s, share: p.shareOf(s)}
-	code, err := i.run(withCall(hard, c), c, abi.OnStream)
-	if err == nil && code < 0 && !c.ended() {
+	c := i.next(streaming, p.log, p.shareOf(&s))
+	c.session, c.ends, c.hard = s, ctx, hard
+	c.inbox.from = s.Emitter
+	code, outcome, err := i.run(abi.OnStream)
+	if err == nil && code < 0 && !outcome.Close && ctx.Err() == nil {
 		return &CallbackError{abi.OnStream, code}
 	}
 	return err

@@ -2,7 +2,6 @@ package host
 
 import (
 	"bytes"
-	"context"
 	"unicode/utf8"
 
 	"github.com/millrace/millrace/abi"
@@ -10,7 +9,7 @@ import (
 
 // publish implements publish(subject, data, event, id) -> status. Like the key-value functions it
 // works until the guest is stopped, so that one whose stream is over can still save where it was.
-func publish(ctx context.Context, c *call, a args) int64 {
+func publish(c *call, a args) int64 {
 	subject := a.bytes(0)
 	e, err := newEvent(a.bytes(2), a.bytes(4), a.bytes(6), c.host.config.SendBytes)
 	if err == nil {
@@ -20,20 +19,20 @@ func publish(ctx context.Context, c *call, a args) int64 {
 		err = available(c)
 	}
 	if err == nil {
-		err = c.session.Services.Publish(ctx, string(subject), e)
+		err = c.session.Services.Publish(c.stopping(), string(subject), e)
 	}
 	return status(err)
 }
 
 // kvGet implements kvGet(key, buffer) -> n or status. A value that does not fit is kept, so that the
 // next call with its key gets that same value.
-func kvGet(ctx context.Context, c *call, a args) int64 {
+func kvGet(c *call, a args) int64 {
 	key := a.bytes(0)
-	a.bytes(2)
+	a.buffer(2)
 	if err := checkKey(key); err != nil {
 		return status(err)
 	}
-	value, err := c.get(ctx, string(key))
+	value, err := c.get(string(key))
 	if err != nil {
 		return status(err)
 	}
@@ -44,7 +43,7 @@ func kvGet(ctx context.Context, c *call, a args) int64 {
 	return n
 }
 
-func (c *call) get(ctx context.Context, key string) ([]byte, error) {
+func (c *call) get(key string) ([]byte, error) {
 	if c.value != nil && c.value.key == key {
 		return c.value.value, nil
 	}
@@ -52,7 +51,7 @@ func (c *call) get(ctx context.Context, key string) ([]byte, error) {
 		return nil, err
 	}
 	c.value = nil
-	value, err := c.session.Services.KVGet(ctx, key)
+	value, err := c.session.Services.KVGet(c.stopping(), key)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +63,7 @@ func (c *call) get(ctx context.Context, key string) ([]byte, error) {
 }
 
 // kvPut implements kvPut(key, value, ttl) -> status. A ttl of 0 keeps, below 0 is invalid.
-func kvPut(ctx context.Context, c *call, a args) int64 {
+func kvPut(c *call, a args) int64 {
 	key, value, ttl := a.bytes(0), a.bytes(2), a.i64(4)
 	switch {
 	case len(value) > c.host.config.SendBytes:
@@ -82,11 +81,11 @@ func kvPut(ctx context.Context, c *call, a args) int64 {
 		return status(abi.Limit)
 	}
 	c.forget(string(key))
-	return status(c.session.Services.KVPut(ctx, string(key), bytes.Clone(value), milliseconds(ttl)))
+	return status(c.session.Services.KVPut(c.stopping(), string(key), bytes.Clone(value), milliseconds(ttl)))
 }
 
 // kvDelete implements kvDelete(key) -> status.
-func kvDelete(ctx context.Context, c *call, a args) int64 {
+func kvDelete(c *call, a args) int64 {
 	key := a.bytes(0)
 	if err := checkKey(key); err != nil {
 		return status(err)
@@ -95,7 +94,7 @@ func kvDelete(ctx context.Context, c *call, a args) int64 {
 		return status(err)
 	}
 	c.forget(string(key))
-	return status(c.session.Services.KVDelete(ctx, string(key)))
+	return status(c.session.Services.KVDelete(c.stopping(), string(key)))
 }
 
 // forget drops a value kept for kvGet, since it changes.

@@ -3,7 +3,6 @@ package guest_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -46,8 +45,8 @@ func conformance(t *testing.T) *host.Plugin {
 // TestConformance runs the SDK where it is meant to run: compiled to wasm, in the real host.
 func TestConformance(t *testing.T) {
 	p := conformance(t)
-	if got, want := p.Info().Exports, []string{abi.OnStream, abi.OnEvent}; !slices.Equal(got, want) {
-		t.Fatalf("exports %v, want %v", got, want)
+	if got := p.Info().Exports; !slices.Equal(got, abi.Callbacks) {
+		t.Fatalf("exports %v, want each callback of the contract: %v", got, abi.Callbacks)
 	}
 	var used []string
 	for _, f := range abi.Functions {
@@ -59,6 +58,7 @@ func TestConformance(t *testing.T) {
 	}
 	t.Run("onStream", func(t *testing.T) { testStreamCases(t, p) })
 	t.Run("onEvent", func(t *testing.T) { testEventCases(t, p) })
+	t.Run("sources", func(t *testing.T) { testSourceCases(t, p) })
 }
 
 func testStreamCases(t *testing.T, p *host.Plugin) {
@@ -96,9 +96,16 @@ func testStreamCases(t *testing.T, p *host.Plugin) {
 		{name: "log", others: []string{"DEBUG debug n=1", "INFO info", `WARN warn words="two words"`, "ERROR error"}},
 		{name: "now", sent: []string{"true"}},
 		{name: "random", sent: []string{"true"}},
-		{name: "sources", sent: []string{
-			"open: not possible here or now", "response: not possible here or now", "end: not possible here or now",
+		{name: "remotes", sent: []string{
+			"open without a URL: open remote stream: invalid argument", "open what is denied: open remote stream: not granted", "receive: timed out",
+			"https://remote.example/a: 200 there", "end: ok", "receive after end: not found", "response of a route: not found", "end twice: not found",
+		}, others: []string{
+			`open {"url":"https://denied.example/"}`,
+			`open {"url":"https://remote.example/a","method":"POST","headers":{"X-Key":"{{secret.key}}"},"body":{"n":1},"sse":true,"lastEventId":"7",` +
+				`"connectTimeout":1000,"idleTimeout":60000,"timeout":3600000}`,
 		}},
+		{name: "relay", sent: []string{"8 are open", "short n e-1", long, "remote stream: reset by the remote"},
+			others: slices.Repeat([]string{`open {"url":"https://remote.example/relay"}`}, 8)},
 		{name: "print", others: []string{"INFO to standard output"}},
 		{name: "error", code: abi.Limit, others: []string{"ERROR wrapped: quota or rate is used up"}},
 		{name: "unheard-of", code: abi.NotFound, others: []string{`ERROR case "unheard-of": not found`}},
@@ -118,6 +125,9 @@ func testStreamCases(t *testing.T, p *host.Plugin) {
 		}
 		if !slices.Equal(r.others, tt.others) {
 			t.Errorf("%s: did %q, want %q", tt.name, r.others, tt.others)
+		}
+		if r.open != 0 {
+			t.Errorf("%s: %d remote streams are left open", tt.name, r.open)
 		}
 	}
 	t.Run("a panic is told to the log", func(t *testing.T) {
@@ -168,79 +178,4 @@ func testEventCases(t *testing.T, p *host.Plugin) {
 			t.Errorf("%.20s: %+v, want %+v", tt.data, got, tt.want)
 		}
 	}
-}
-
-// recorder is a viewer and a tenant that write down what a callback does to them.
-type recorder struct {
-	events []abi.Event
-	ends   bool // the stream, after the last event; else it goes on without one
-	sent   []string
-	others []string
-	values map[string][]byte
-}
-
-func (r *recorder) session(cases ...string) host.Session {
-	request := abi.Request{Method: "GET", Tenant: "acme", Route: "r", Query: map[string][]string{"case": cases}}
-	return host.Session{
-		Request: request, Body: []byte("the body"), Emitter: r, Services: r,
-		Log: func(level slog.Level, text string) { r.note(level, text) },
-	}
-}
-
-func (r *recorder) note(words ...any) {
-	r.others = append(r.others, strings.TrimSuffix(fmt.Sprintln(words...), "\n"))
-}
-
-func (r *recorder) Send(e abi.Event) error {
-	r.sent = append(r.sent, strings.TrimRight(e.Data+" "+e.Name+" "+e.ID, " "))
-	return nil
-}
-
-func (r *recorder) Comment(text string) error {
-	r.note("comment", text)
-	return nil
-}
-
-func (r *recorder) Close() { r.note("close") }
-
-func (r *recorder) Receive(ctx context.Context) (*abi.Event, error) {
-	if len(r.events) == 0 && r.ends {
-		return nil, abi.Closed
-	}
-	if len(r.events) == 0 {
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}
-	e := r.events[0]
-	r.events = r.events[1:]
-	return &e, nil
-}
-
-func (r *recorder) Publish(_ context.Context, subject string, e abi.Event) error {
-	if strings.ContainsAny(subject, "*>") {
-		return abi.Invalid
-	}
-	r.note("publish", subject, e.Data, e.Name, e.ID)
-	return nil
-}
-
-func (r *recorder) KVGet(_ context.Context, key string) ([]byte, error) {
-	value, ok := r.values[key]
-	if !ok {
-		return nil, abi.NotFound
-	}
-	return value, nil
-}
-
-func (r *recorder) KVPut(_ context.Context, key string, value []byte, _ time.Duration) error {
-	if r.values == nil {
-		r.values = map[string][]byte{}
-	}
-	r.values[key] = value
-	return nil
-}
-
-func (r *recorder) KVDelete(_ context.Context, key string) error {
-	delete(r.values, key)
-	return nil
 }

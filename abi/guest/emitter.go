@@ -13,13 +13,17 @@ import (
 // Forever lets Receive wait until there is an event or the stream ends.
 const Forever time.Duration = -1
 
-// Emitter is a callback's hold of the stream that it serves, and of what Millrace lends it. It is
-// valid until the callback returns, for one goroutine. Errors are abi statuses, for errors.Is; every
+// Emitter is a callback's hold of the stream or source that it serves, and of what Millrace lends
+// it. It is valid until the callback returns, for one goroutine. Errors are abi statuses, for errors.Is; every
 // method may answer abi.Unavailable where Millrace cannot do it, and abi.Limit where a quota is
 // used up.
 type Emitter struct {
 	buf []byte // for what is read, grown as needed
 }
+
+// An instance runs one callback at a time, so all of them have one Emitter and its buffer: to make
+// them for each event costs more than many an event does.
+var current Emitter
 
 // Send sends data as an event without name or id. See Event for how data becomes text.
 func (e *Emitter) Send(data any) error {
@@ -63,9 +67,13 @@ func (e *Emitter) Sleep(d time.Duration) error {
 // milliseconds, rounded up: 0 does not wait, a negative one waits without end. It answers
 // abi.Timeout, and abi.Closed once the stream has ended.
 func (e *Emitter) Receive(timeout time.Duration) (abi.Event, error) {
-	record, err := e.read(func(buf []byte) int32 {
-		return imports.Receive(imports.Input, buf, millis(timeout))
-	})
+	return e.receive(imports.Input, timeout)
+}
+
+// receive waits for the next event of a handle.
+func (e *Emitter) receive(handle int32, timeout time.Duration) (abi.Event, error) {
+	ms := millis(timeout)
+	record, err := e.read(func(buf []byte) int32 { return imports.Receive(handle, buf, ms) })
 	if err != nil {
 		return abi.Event{}, err
 	}
@@ -76,14 +84,8 @@ func (e *Emitter) Receive(timeout time.Duration) (abi.Event, error) {
 // none: only tenant and route are set.
 func (e *Emitter) Request() (abi.Request, error) {
 	var r abi.Request
-	doc, err := e.read(imports.Request)
-	if err != nil {
-		return r, err
-	}
-	if err := json.Unmarshal(doc, &r); err != nil {
-		return r, fmt.Errorf("read request: %w", err)
-	}
-	return r, nil
+	err := e.readJSON(&r, imports.Request)
+	return r, err
 }
 
 // Body is the body of the viewer's request.
@@ -137,6 +139,18 @@ func (e *Emitter) read(f func(buf []byte) int32) ([]byte, error) {
 		return nil, abi.Status(n)
 	}
 	return e.buf[:n], nil
+}
+
+// readJSON is read for a document, which goes into v.
+func (e *Emitter) readJSON(v any, f func(buf []byte) int32) error {
+	doc, err := e.read(f)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(doc, v); err != nil {
+		return fmt.Errorf("read document of the host: %w", err)
+	}
+	return nil
 }
 
 // millis is d in milliseconds, rounded up, so that a short wait never becomes none; -1 if negative.

@@ -40,7 +40,7 @@ import (
 func OnStream(f func(e *Emitter) error) int32 {
 	// Once instances start from a snapshot they share the state of math/rand and the seeds of maps
 	// that it was taken with. Here and in OnEvent is the place to make them differ again.
-	return result(f(&Emitter{}))
+	return result(f(&current))
 }
 
 // Verdict says what becomes of the event that an OnEvent function was given.
@@ -56,7 +56,7 @@ const (
 // abi.Unavailable. One instance serves many events, of different viewers even. To viewers what it
 // sends goes out under ids that lead back to the event; an id that it gives is not used.
 func OnEvent(f func(e *Emitter, ev abi.Event) (Verdict, error)) int32 {
-	e := &Emitter{}
+	e := &current
 	ev, err := e.Receive(0)
 	if err != nil {
 		return result(err)

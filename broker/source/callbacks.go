@@ -14,7 +14,7 @@ import (
 // OnError.
 type Callbacks struct {
 	// OnRequestStart is called before the request is sent.
-	OnRequestStart func(ctx context.Context, r Response) error
+	OnRequestStart func(ctx context.Context, r abi.Response) error
 
 	// OnChunk is called for each event. What it sends is stored; the event itself is not, unless
 	// OnEvent passes it on.
@@ -25,11 +25,11 @@ type Callbacks struct {
 	OnEvent func(ctx context.Context, c Chunk) (sends []abi.Event, pass bool, err error)
 
 	// OnComplete is called when the stream has ended as it should.
-	OnComplete func(ctx context.Context, r Response) ([]abi.Event, error)
+	OnComplete func(ctx context.Context, r abi.Response) ([]abi.Event, error)
 
 	// OnError is called when the connection, its status or the stream failed; r.Error says how. It
 	// answers with what to do, by Decide, Stop, or a number of milliseconds to wait.
-	OnError func(ctx context.Context, r Response) ([]abi.Event, int32, error)
+	OnError func(ctx context.Context, r abi.Response) ([]abi.Event, int32, error)
 }
 
 // What OnError answers. All else that is greater is the time to wait before the next attempt, in
@@ -41,16 +41,16 @@ const (
 
 // Chunk is what an event's callbacks are told.
 type Chunk struct {
-	Event       abi.Event
-	LastEventID string
-	Number      uint64  // of the event in its connection, from 1
-	Bytes       uint64  // of the body so far, decoded
-	Request     Request // as it was set, without what stands for secrets
-	Response    Response
+	Event    abi.Event
+	Request  Request      // as it was set, without what stands for secrets
+	Response abi.Response // as far as it has come with Event
 }
 
 // lastCallTime is how long the callback may take that ends the connection of a stopped source.
 const lastCallTime = 2 * time.Second
+
+// maxOutputBytes bounds the data of all that is sent for one event.
+const maxOutputBytes = 32 << 20
 
 // outputs turns what callbacks sent into outputs. The error is abi.TooBig or abi.Invalid, for an
 // event that cannot be stored, or abi.Limit.
@@ -59,10 +59,14 @@ func outputs(template string, sends []abi.Event) ([]Output, error) {
 		return nil, fmt.Errorf("%d events are sent for one, more than %d: %w", len(sends), MaxOutputs, abi.Limit)
 	}
 	out := make([]Output, 0, len(sends))
+	bytes := 0
 	for _, e := range sends {
 		e.ID = "" // history gives its own
 		if err := e.Check(abi.MaxSendBytes); err != nil {
 			return nil, fmt.Errorf("sent event: %w", err)
+		}
+		if bytes += len(e.Data); bytes > maxOutputBytes {
+			return nil, fmt.Errorf("over %d bytes are sent for one event: %w", maxOutputBytes, abi.Limit)
 		}
 		out = append(out, Output{Subject: subject(template, e.Name), Name: e.Name, Data: e.Data})
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,15 +23,15 @@ type tally struct {
 
 func (y *tally) callbacks() source.Callbacks {
 	return source.Callbacks{
-		OnRequestStart: func(_ context.Context, r source.Response) error {
+		OnRequestStart: func(_ context.Context, r abi.Response) error {
 			y.starts++
 			return nil
 		},
-		OnComplete: func(_ context.Context, r source.Response) ([]abi.Event, error) {
+		OnComplete: func(_ context.Context, r abi.Response) ([]abi.Event, error) {
 			y.completes++
 			return []abi.Event{{Name: "end", Data: fmt.Sprint("complete ", r.Status)}}, nil
 		},
-		OnError: func(ctx context.Context, r source.Response) ([]abi.Event, int32, error) {
+		OnError: func(ctx context.Context, r abi.Response) ([]abi.Event, int32, error) {
 			y.errors++
 			if ctx.Err() != nil {
 				y.texts = append(y.texts, "too late")
@@ -104,12 +105,12 @@ func TestTheFiveFactsOfAChunk(t *testing.T) {
 			t.Fatalf("%d chunks, %v", len(got), err)
 		}
 		k := got[1]
-		if k.Event.Data != "two" || k.Event.ID != "2" || k.LastEventID != "2" || k.Number != 2 || k.Bytes == 0 ||
+		if k.Event.Data != "two" || k.Event.ID != "2" || k.Response.LastEventID != "2" || k.Response.Events != 2 || k.Response.Bytes == 0 ||
 			k.Request.Headers["X-Key"] != "{{secret.key}}" || k.Response.Status != 200 || k.Response.Headers["X-From"] != "remote" || k.Response.Attempts != 1 {
 			t.Errorf("chunk is %+v", k)
 		}
-		if got[2].LastEventID != "2" || got[2].Event.ID != "" {
-			t.Errorf("an event without an id has %q, last %q", got[2].Event.ID, got[2].LastEventID)
+		if got[2].Response.LastEventID != "2" || got[2].Event.ID != "" {
+			t.Errorf("an event without an id has %q, last %q", got[2].Event.ID, got[2].Response.LastEventID)
 		}
 		if len(w.store.data()) != 0 {
 			t.Errorf("stored %q, though onChunk sent nothing", w.store.data())
@@ -198,6 +199,39 @@ func TestManyOutputs(t *testing.T) {
 		}
 		if got := w.store.data(); !slices.Equal(got, want) {
 			t.Errorf("%d outputs, want %d, each once", len(got), len(want))
+		}
+	})
+}
+
+func TestOutputsOfOneEventAreBounded(t *testing.T) {
+	big := strings.Repeat("x", abi.MaxSendBytes)
+	inBubble(t, sourcetest.Always(finished), func(w *world) {
+		many := func(_ context.Context, c source.Chunk) (sends []abi.Event, pass bool, err error) {
+			n := 32
+			if c.Event.Data == "two" {
+				n = 33
+			}
+			for range n {
+				sends = append(sends, abi.Event{Data: big})
+			}
+			return sends, false, nil
+		}
+		s, err := w.run(config(), source.Callbacks{OnEvent: many})
+		if err != nil || s.Dropped != 1 || s.Stored != 32 {
+			t.Errorf("%+v, %v", s, err)
+		}
+	})
+}
+
+func TestOutputsHaveTheRemoteId(t *testing.T) {
+	inBubble(t, sourcetest.Always(sourcetest.Reply{Body: body(one, abi.Event{Data: "x", ID: "a\x01b"}, doneMark)}), func(w *world) {
+		w.run(config(), source.Callbacks{}) // its end is not what is looked at
+		var got []string
+		for _, o := range w.store.all() {
+			got = append(got, o.ID)
+		}
+		if !slices.Equal(got, []string{"1", "", ""}) {
+			t.Errorf("ids are %q", got)
 		}
 	})
 }

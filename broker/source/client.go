@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/millrace/millrace/abi"
 	"github.com/millrace/millrace/abi/sse"
 )
 
@@ -152,7 +153,7 @@ func newStream(response *http.Response, r Request, clocks *clocks, secrets *fill
 	}
 	clocks.opened()
 	s := &Stream{
-		response: Response{
+		response: abi.Response{
 			URL: response.Request.URL.String(), Status: response.StatusCode,
 			Headers: plainHeaders(response.Header), LastEventID: r.LastEventID,
 		},

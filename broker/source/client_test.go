@@ -55,6 +55,7 @@ func TestContentIsReadForWhatItIs(t *testing.T) {
 		{"lines forced to be an event stream have no events", "/lines?n=3", true, 0, "", ""},
 		{"gzip", "/plain?n=300&encoding=gzip&trickle=700", false, 300, "event 1", "event 300"},
 		{"zstd", "/plain?n=300&encoding=zstd&trickle=700", false, 300, "event 1", "event 300"},
+		{"br", "/plain?n=300&encoding=br&trickle=700", false, 300, "event 1", "event 300"},
 		{"lines in zstd", "/lines?n=300&encoding=zstd", false, 300, `{"n":1}`, `{"n":300}`},
 		{"one byte at a time", "/v1/chat/completions?trickle=1", false, 21, "", "[DONE]"},
 		{"an event of 1 MiB", "/plain?n=1&big=1048576", false, 2, strings.Repeat("x", 1<<20), "event 1"},
@@ -72,7 +73,7 @@ func TestContentIsReadForWhatItIs(t *testing.T) {
 }
 
 func TestAnEventIsThereOnceItIsFlushed(t *testing.T) {
-	for _, encoding := range []string{"", "gzip", "zstd"} {
+	for _, encoding := range []string{"", "gzip", "zstd", "br"} {
 		body := sourcetest.Stream(sourcetest.Plain(1))
 		server, client := loopback(t, sourcetest.Always(sourcetest.Reply{Body: body, Stall: new(len(body)), Encoding: encoding}))
 		s, err := client.Connect(t.Context(), source.Request{URL: server.URL})
@@ -106,7 +107,9 @@ func TestWhatBreaksAStream(t *testing.T) {
 		{"lines that never end", "/lines?n=2&endless", 2, abi.TooBig},
 		{"a bomb of gzip", "/plain?endless&encoding=gzip", 50, abi.TooBig},
 		{"a bomb of zstd", "/lines?n=3&endless&encoding=zstd", 3, abi.TooBig},
-		{"an encoding that was not asked for", "/plain?encoding=br", 0, nil},
+		{"a bomb of br", "/plain?endless&encoding=br", 50, abi.TooBig},
+		{"a cut in br", "/plain?cut=40&encoding=br", 0, io.ErrUnexpectedEOF},
+		{"an encoding that was not asked for", "/plain?encoding=compress", 0, nil},
 	} {
 		got, err := read(t, client, source.Request{URL: server.URL + tt.path})
 		if err == nil || err == io.EOF || tt.want != nil && !errors.Is(err, tt.want) {
@@ -168,7 +171,7 @@ func TestRequest(t *testing.T) {
 	r := server.Requests()[0]
 	for name, want := range map[string]string{
 		"Authorization": "Bearer s3cret-value", "X-Two": "s3cret-value/s3cret-value", "Last-Event-Id": "élan 7",
-		"Accept": "text/event-stream", "Content-Type": "application/json", "Accept-Encoding": "gzip, zstd", "Cache-Control": "no-cache",
+		"Accept": "text/event-stream", "Content-Type": "application/json", "Accept-Encoding": "gzip, zstd, br", "Cache-Control": "no-cache",
 	} {
 		if got := r.Header.Get(name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)

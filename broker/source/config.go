@@ -50,7 +50,7 @@ type Config struct {
 
 	ConnectTimeout int64 `json:"connectTimeout,omitempty"` // until the response's headers; default 15000
 	IdleTimeout    int64 `json:"idleTimeout,omitempty"`    // without a byte; 0 is none
-	Timeout        int64 `json:"timeout,omitempty"`        // of a whole connection; 0 is none
+	Timeout        int64 `json:"timeout,omitempty"`        // of a whole connection, which is made anew then; 0 is none
 	MaxEventBytes  int   `json:"maxEventBytes,omitempty"`  // of data, or a line; default and most 1 MiB
 
 	Retry Retry `json:"retry,omitzero"`

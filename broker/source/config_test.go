@@ -97,9 +97,9 @@ func TestBatchBounds(t *testing.T) {
 		m, n int
 		want bool
 	}{
-		{"as many as fit", 900, 100, true},
-		{"one more", 900, 101, false},
-		{"none", 1000, 0, true},
+		{"as many as fit", 900, 99, true},
+		{"one more", 900, 100, false},
+		{"none", 999, 0, true},
 	} {
 		if got := source.Fits(tt.m, tt.n); got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)

@@ -102,7 +102,7 @@ func TestCutAtEveryByteNothingIsLostOrDoubled(t *testing.T) {
 func TestCutAgainAndAgainNothingIsLostOrDoubled(t *testing.T) {
 	r := record(t)
 	for _, size := range []int{200, 333} {
-		for _, encoding := range []string{"", "gzip", "zstd"} {
+		for _, encoding := range []string{"", "gzip", "zstd", "br"} {
 			script := func(_ int, q sourcetest.Request) sourcetest.Reply {
 				body := r.rest(q.LastEventID)
 				if len(body) <= size {

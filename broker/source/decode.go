@@ -7,11 +7,12 @@ import (
 	"io"
 	"strings"
 
+	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
 )
 
 // acceptEncoding is what every request asks for.
-const acceptEncoding = "gzip, zstd"
+const acceptEncoding = "gzip, zstd, br"
 
 // maxWindow is how far back zstd may refer, as RFC 9659 bounds it for HTTP.
 const maxWindow = 8 << 20
@@ -28,6 +29,8 @@ func decoded(body io.ReadCloser, encoding string) (io.ReadCloser, error) {
 		return &decoder{body: body, open: openGzip}, nil
 	case "zstd":
 		return &decoder{body: body, open: openZstd}, nil
+	case "br":
+		return &decoder{body: body, open: openBrotli}, nil
 	}
 	return nil, fmt.Errorf("%q: %w", encoding, errEncoding)
 }
@@ -74,4 +77,8 @@ func openZstd(r io.Reader) (io.Reader, func(), error) {
 		return nil, nil, err
 	}
 	return z, z.Close, nil
+}
+
+func openBrotli(r io.Reader) (io.Reader, func(), error) {
+	return brotli.NewReader(r), func() {}, nil
 }

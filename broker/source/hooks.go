@@ -50,9 +50,12 @@ func (r *run) take(ctx context.Context, stream *Stream, e abi.Event) ([]Output, 
 		r.board.change(func(s *Status) { s.Dropped++ })
 		return nil, nil
 	}
-	if r.config.Dedupe {
-		for i := range out {
+	for i := range out {
+		if r.config.Dedupe {
 			out[i].Key = contentKey(e, i)
+		}
+		if sendable(e.ID) {
+			out[i].ID = e.ID
 		}
 	}
 	return out, nil
@@ -64,10 +67,9 @@ func (r *run) shape(ctx context.Context, stream *Stream, e abi.Event) ([]Output,
 	if onChunk == nil && onEvent == nil {
 		return outputs(r.config.Subject, []abi.Event{e})
 	}
-	chunk := Chunk{
-		Event: e, LastEventID: stream.LastEventID(), Number: r.number, Bytes: stream.Bytes(),
-		Request: r.request, Response: r.response,
-	}
+	chunk := Chunk{Event: e, Request: r.request, Response: r.response}
+	chunk.Response.LastEventID = stream.LastEventID()
+	chunk.Response.Events, chunk.Response.Bytes = r.number, stream.Bytes()
 	var sends []abi.Event
 	last := abi.OnChunk
 	if onChunk != nil {

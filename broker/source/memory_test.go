@@ -48,8 +48,8 @@ func (m *memory) Append(ctx context.Context, at source.Cursor, outputs []source.
 		}
 		return source.Cursor{}, fmt.Errorf("revision %d, not %d: %w", m.cursor.Revision, at.Revision, source.ErrConflict)
 	}
-	if len(outputs) == 0 || len(outputs) > source.MaxOutputs {
-		return source.Cursor{}, errors.New("no outputs, or too many")
+	if len(outputs) > source.MaxOutputs {
+		return source.Cursor{}, errors.New("too many outputs")
 	}
 	m.store(outputs)
 	m.last, m.lastAt = slices.Clone(outputs), at.Revision

@@ -81,7 +81,7 @@ func TestHowASourceEnds(t *testing.T) {
 		{"nor one without an answer", post(with(func(c *source.Config) { c.ConnectTimeout = 100 })), []sourcetest.Reply{{Late: time.Second}, finished}, source.Failed, 1, source.ErrNoHeaders, ""},
 		{"unless repeatPost", post(with(func(c *source.Config) { c.Retry.RepeatPost = true })), []sourcetest.Reply{{Body: body(one)}, status(502), finished}, source.Done, 3, nil, ""},
 		{"a secret that is not there fails it", with(func(c *source.Config) { c.Headers = map[string]string{"X": "{{secret.none}}"} }), nil, source.Failed, 0, source.ErrNoSecret, ""},
-		{"an encoding not asked for fails it", config(), []sourcetest.Reply{{Header: map[string]string{"Content-Encoding": "br"}}}, source.Failed, 1, nil, "br"},
+		{"an encoding not asked for fails it", config(), []sourcetest.Reply{{Header: map[string]string{"Content-Encoding": "compress"}}}, source.Failed, 1, nil, "compress"},
 		{"an error event is an event; without the mark it was interrupted", with(func(c *source.Config) { c.Done, c.Retry.Attempts = new("message_stop"), 1 }),
 			[]sourcetest.Reply{{Body: body(sourcetest.Anthropic("a")[0], sourcetest.Overloaded)}, status(404)}, source.Failed, 2, nil, "404"},
 		{"silence is noticed", with(func(c *source.Config) { c.IdleTimeout = 5000 }), []sourcetest.Reply{{Body: body(one), Stall: new(100)}, status(400)}, source.Failed, 2, nil, "400"},
@@ -197,6 +197,49 @@ func TestAPostIsNotRepeatedByAnotherProcess(t *testing.T) {
 			t.Errorf("the second worker: state %s, %v, %d requests in all", s.State, err, w.remote.Counts().Connections)
 		}
 	})
+}
+
+func TestAPostThatAnotherOwnerMarkedIsNotSent(t *testing.T) {
+	inBubble(t, sourcetest.Always(finished), func(w *world) {
+		w.store.fault = func(p string, n int) error {
+			if p != "before mark" || n > 1 {
+				return nil
+			}
+			w.store.cursor.Sent = true
+			return source.ErrConflict
+		}
+		s, err := w.run(post(config()), source.Callbacks{})
+		if n := w.remote.Counts().Connections; s.State != source.Failed || !errors.Is(err, source.ErrSent) || n != 0 {
+			t.Errorf("%s, %v, %d requests", s.State, err, n)
+		}
+	})
+}
+
+// TestAPositionIsStoredWithoutOutputs takes none of the events: a later process is not to be sent
+// them all again.
+func TestAPositionIsStoredWithoutOutputs(t *testing.T) {
+	none := with(func(c *source.Config) { c.Events = []string{"none"} })
+	for _, tt := range []struct {
+		name    string
+		reply   sourcetest.Reply
+		last    string
+		appends int
+	}{
+		{"once when the source is stopped", sourcetest.Reply{Body: body(sourcetest.Plain(50)...), Stall: new(100_000), Trickle: 100}, "50", 1},
+		{"now and then while events come", sourcetest.Reply{Body: body(sourcetest.Plain(50)...), Stall: new(100_000), Trickle: len(body(one)), Pause: time.Second}, "50", 12},
+		{"with the end mark", sourcetest.Reply{Body: body(append(sourcetest.Plain(3), doneMark)...)}, "3", 1},
+	} {
+		inBubble(t, sourcetest.Always(tt.reply), func(w *world) {
+			s, _ := w.run(none, source.Callbacks{})
+			c := w.store.cursor
+			if c.LastEventID != tt.last || len(w.store.all()) != 0 || s.LastEventID != tt.last || w.store.batches > tt.appends || w.store.batches < 1 {
+				t.Errorf("%s: %+v after %d appends, status %+v", tt.name, c, w.store.batches, s)
+			}
+			if c.Complete != (s.State == source.Done) {
+				t.Errorf("%s: complete is %v, state %s", tt.name, c.Complete, s.State)
+			}
+		})
+	}
 }
 
 func TestAPostWaitsForItsMark(t *testing.T) {

@@ -9,16 +9,6 @@ import (
 	"time"
 )
 
-// Response is the HTTP side of a connection, as a callback's response function gives it.
-type Response struct {
-	URL         string            `json:"url"`               // the last one, after redirects
-	Status      int               `json:"status,omitempty"`  // 0 while there is none
-	Headers     map[string]string `json:"headers,omitempty"` // by canonical name
-	Attempts    int               `json:"attempts"`          // connections in a row without an event, with this one
-	LastEventID string            `json:"lastEventId,omitempty"`
-	Error       string            `json:"error,omitempty"` // why the connection ended
-}
-
 // maxErrorBody is how much of an error's body is kept.
 const maxErrorBody = 2 << 10
 

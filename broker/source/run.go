@@ -15,19 +15,24 @@ import (
 // waits meanwhile; giving up earlier would cost an answer that is not asked for twice.
 const storePatience = time.Minute
 
+// noteEvery is how often a position is stored that no output leads to.
+const noteEvery = 10 * time.Second
+
 // run is one Run of a Worker, from its first connection to its last. One goroutine owns it.
 type run struct {
 	*Worker
 	cursor  Cursor
-	loaded  bool   // cursor is the stored one
-	lastID  string // what the next connection resumes after: all up to it is stored or left out
+	loaded  bool      // cursor is the stored one
+	lastID  string    // what the next connection resumes after: all up to it is stored or left out
+	noted   string    // the lastID that a later process would begin with
+	stored  time.Time // when noted was
 	backoff backoff
 	begun   bool // the cursor has been read
 	sent    bool // a request of an earlier run, which must not be repeated
 
 	// Of the connection at hand.
 	request  Request
-	response Response
+	response abi.Response
 	sending  bool   // the request is under way, or was
 	number   uint64 // of its last event
 	counted  uint64 // bytes of it in the status
@@ -47,7 +52,7 @@ func (r *run) connect(ctx context.Context) verdict {
 	r.backoff.moved = false
 	r.batch.reset()
 	r.request = r.config.request(r.lastID)
-	r.response = Response{URL: r.config.URL, Attempts: r.backoff.failures + 1, LastEventID: r.lastID}
+	r.response = abi.Response{URL: r.config.URL, Attempts: r.backoff.failures + 1, LastEventID: r.lastID}
 	r.board.change(func(s *Status) {
 		s.Connections++
 		s.Attempts = r.response.Attempts
@@ -57,6 +62,7 @@ func (r *run) connect(ctx context.Context) verdict {
 		err = r.exchange(ctx)
 	}
 	r.response.LastEventID = r.lastID
+	r.keepPosition(ctx)
 	if status := (*StatusError)(nil); errors.As(err, &status) && status.Status == http.StatusNoContent {
 		return r.complete(ctx, DoneStop)
 	}
@@ -87,6 +93,7 @@ func (r *run) load(ctx context.Context) error {
 	if cursor.Revision == 0 {
 		r.lastID = r.config.LastEventID
 	}
+	r.noted, r.stored = r.lastID, time.Now()
 	r.board.change(func(s *Status) { s.LastEventID = r.lastID })
 	return nil
 }
@@ -110,7 +117,7 @@ func (r *run) exchange(ctx context.Context) error {
 	if err != nil {
 		var status *StatusError
 		if errors.As(err, &status) {
-			r.response.Status, r.response.Headers = status.Status, status.Headers
+			r.response.Status, r.response.Headers, r.response.Body = status.Status, status.Headers, status.Body
 		}
 		return err
 	}
@@ -146,6 +153,9 @@ func (r *run) claim(ctx context.Context) error {
 	cursor, err := r.store.MarkSent(ctx, r.cursor)
 	if err != nil {
 		r.loaded = false
+		if errors.Is(err, ErrConflict) {
+			r.begun = false // the mark of another owner is not this run's
+		}
 		return fmt.Errorf("mark request: %w", err)
 	}
 	r.cursor = cursor
@@ -206,18 +216,35 @@ func (r *run) flush(ctx context.Context, stream *Stream, complete bool) error {
 	return nil
 }
 
-// append stores outputs with where they lead up to. It repeats what the store does not answer to.
-func (r *run) append(ctx context.Context, outputs []Output, complete bool) error {
-	if len(outputs) == 0 {
-		return nil // the next that has some stores the position too
+// keepPosition stores where a connection has come to, if its last events had no outputs.
+func (r *run) keepPosition(ctx context.Context) {
+	if !r.loaded || r.lastID == r.noted {
+		return
 	}
+	ctx, cancel := lastly(ctx)
+	defer cancel()
+	if err := r.persist(ctx, nil, r.cursor.Complete); err != nil {
+		r.log.Warn("position is not stored", "error", err)
+	}
+}
+
+// append stores outputs with where they lead up to. Without any it stores that now and then.
+func (r *run) append(ctx context.Context, outputs []Output, complete bool) error {
+	if len(outputs) == 0 && complete == r.cursor.Complete && (r.lastID == r.noted || time.Since(r.stored) < noteEvery) {
+		return nil
+	}
+	return r.persist(ctx, outputs, complete)
+}
+
+// persist stores outputs and position. It repeats what the store does not answer to.
+func (r *run) persist(ctx context.Context, outputs []Output, complete bool) error {
 	ctx, cancel := context.WithTimeout(ctx, storePatience)
 	defer cancel()
 	to := Cursor{LastEventID: r.lastID, Complete: complete}
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		cursor, err := r.store.Append(ctx, r.cursor, outputs, to)
 		if err == nil {
-			r.cursor = cursor
+			r.cursor, r.noted, r.stored = cursor, to.LastEventID, time.Now()
 			r.board.change(func(s *Status) {
 				s.Stored += uint64(len(outputs))
 				s.LastEventID = cursor.LastEventID

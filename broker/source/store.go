@@ -22,6 +22,7 @@ type Output struct {
 	Subject string
 	Name    string
 	Data    string
+	ID      string // of the remote event that it came from, if that has one that can be sent back
 	Key     string // if not empty, an output whose key was stored within two minutes is left out
 }
 
@@ -32,7 +33,7 @@ type Store interface {
 	Cursor(ctx context.Context) (Cursor, error)
 
 	// Append stores outputs, in order, together with the LastEventID and Complete of to, where they
-	// lead: all of it or nothing. There are at most MaxOutputs. It returns the new cursor, with Sent
+	// lead: all of it or nothing. There are at most MaxOutputs, perhaps none. It returns the new cursor, with Sent
 	// as in at. If the stored cursor is not at any more, the error wraps ErrConflict.
 	//
 	// After any other error it is open whether they were stored. Append is then called again with
@@ -46,8 +47,9 @@ type Store interface {
 	MarkSent(ctx context.Context, at Cursor) (Cursor, error)
 }
 
-// MaxOutputs is how many outputs are stored at once; no callback can answer one event with more.
-const MaxOutputs = 1000
+// MaxOutputs is how many outputs are stored at once; no callback can answer one event with more. With
+// the cursor they make the thousand messages that NATS stores all or nothing.
+const MaxOutputs = 999
 
 // batchBytes is how much data is gathered before it is stored.
 const batchBytes = 1 << 20

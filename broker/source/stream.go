@@ -28,7 +28,7 @@ type cutter interface {
 
 // Stream is an open remote stream. It is for one goroutine.
 type Stream struct {
-	response Response
+	response abi.Response
 	body     io.ReadCloser
 	clocks   *clocks
 	events   cutter
@@ -88,7 +88,7 @@ func (s *Stream) keep(b sse.Block) {
 }
 
 // Response is the stream's HTTP side.
-func (s *Stream) Response() Response { return s.response }
+func (s *Stream) Response() abi.Response { return s.response }
 
 // LastEventID is the id to resume after: of the last event that was returned or of a block behind
 // it, or the one that the stream was opened with. One that cannot be sent back is not taken.

@@ -16,7 +16,9 @@ type call struct {
 	host    *Host
 	request []byte
 	events  []abi.Event // to be received
-	event   bool        // it is onEvent, which may not wait
+	brief   bool        // it may not wait: all but onStream
+	mute    bool        // what it sends has nowhere to go
+	remotes []*remote   // by handle, from 1
 	end     time.Time   // when the viewer leaves
 	result  Result
 }
@@ -27,8 +29,11 @@ func (c *call) closed() bool {
 
 func (c *call) Send(data, name, id string) int32 {
 	e := abi.Event{Data: data, Name: name, ID: id}
-	if c.closed() {
+	switch {
+	case c.closed():
 		return int32(abi.Closed)
+	case c.mute:
+		return int32(abi.Unavailable)
 	}
 	if err := e.Check(abi.MaxSendBytes); err != nil {
 		return int32(abi.StatusOf(err))
@@ -39,7 +44,7 @@ func (c *call) Send(data, name, id string) int32 {
 
 func (c *call) Comment(text string) int32 {
 	switch {
-	case c.event:
+	case c.brief:
 		return int32(abi.Unavailable)
 	case c.closed():
 		return int32(abi.Closed)
@@ -65,7 +70,7 @@ func (c *call) IsClosed() int32 {
 }
 
 func (c *call) Sleep(ms int64) int32 {
-	if c.event {
+	if c.brief {
 		return int32(abi.Unavailable)
 	}
 	c.waitUntil(time.Now().Add(time.Duration(ms) * time.Millisecond))
@@ -87,27 +92,31 @@ func (c *call) waitUntil(t time.Time) {
 }
 
 func (c *call) Receive(handle int32, buf []byte, timeoutMS int64) int32 {
-	switch {
-	case handle != 0:
-		return int32(abi.NotFound)
-	case len(c.events) == 0:
+	if handle != 0 {
+		return c.receiveRemote(handle, buf, timeoutMS)
+	}
+	if len(c.events) == 0 {
 		return int32(abi.Closed)
 	}
-	if status := c.await(c.events[0].Time, timeoutMS); status != abi.OK {
-		return int32(status)
+	if !c.brief { // else the event is at hand, whatever its time
+		if status := c.await(c.events[0].Time, timeoutMS); status != abi.OK {
+			return int32(status)
+		}
 	}
-	n := fill(buf, abi.AppendRecord(nil, &c.events[0]))
+	return take(&c.events, buf)
+}
+
+// take gives the first event, which it then is not any more, if buf has room for it.
+func take(events *[]abi.Event, buf []byte) int32 {
+	n := fill(buf, abi.AppendRecord(nil, &(*events)[0]))
 	if int(n) <= len(buf) {
-		c.events = c.events[1:]
+		*events = (*events)[1:]
 	}
 	return n
 }
 
 // await waits for an event that arrives at t.
 func (c *call) await(t time.Time, timeoutMS int64) abi.Status {
-	if c.event {
-		return abi.OK
-	}
 	late := false
 	if timeoutMS >= 0 {
 		limit := time.Now().Add(time.Duration(timeoutMS) * time.Millisecond)

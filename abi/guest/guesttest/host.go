@@ -1,8 +1,8 @@
 //go:build !wasip1
 
 // Package guesttest runs a plugin's callbacks under plain go test, with a host of its own in place
-// of Millrace: it hands in a request and events, keeps what the callback sends, and answers with
-// the statuses that Millrace would.
+// of Millrace: it hands in a request, events and scripted remote streams, keeps what the callback
+// sends, and answers with the statuses that Millrace would.
 //
 // Time is virtual: the callback runs in a bubble of testing/synctest, where waiting costs nothing.
 // It starts at midnight UTC on 2000-01-01. The package knows nothing of wasm; that a plugin builds
@@ -33,6 +33,13 @@ type Host struct {
 	// Leave is how long the viewer stays; by default 24 hours.
 	Leave time.Duration
 
+	// Open answers what a callback opens. An error is what open answers, by its status. By default it
+	// is abi.Denied: nothing is on the tenant's allow-list.
+	Open func(r abi.OpenRequest) (Remote, error)
+
+	// Response is the HTTP side of the source whose callback runs; nil on a route.
+	Response *abi.Response
+
 	// KV is the tenant's key-value store.
 	KV map[string][]byte
 
@@ -46,10 +53,22 @@ func (h *Host) Stream(t *testing.T, onStream func() int32) *Result {
 	return h.run(t, onStream, &call{host: h, events: h.Events})
 }
 
-// Event runs a plugin's onEvent for e and returns what came of it.
-func (h *Host) Event(t *testing.T, onEvent func() int32, e abi.Event) *Result {
+// Event runs a plugin's onEvent or onChunk for e and returns what came of it.
+func (h *Host) Event(t *testing.T, callback func() int32, e abi.Event) *Result {
 	t.Helper()
-	return h.run(t, onEvent, &call{host: h, events: []abi.Event{e}, event: true})
+	return h.run(t, callback, &call{host: h, events: []abi.Event{e}, brief: true})
+}
+
+// RequestStart runs a source's onRequestStart, which has nowhere to send to.
+func (h *Host) RequestStart(t *testing.T, onRequestStart func() int32) *Result {
+	t.Helper()
+	return h.run(t, onRequestStart, &call{host: h, brief: true, mute: true})
+}
+
+// End runs a source's onComplete or onError, and returns what came of it.
+func (h *Host) End(t *testing.T, callback func() int32) *Result {
+	t.Helper()
+	return h.run(t, callback, &call{host: h, brief: true})
 }
 
 func (h *Host) run(t *testing.T, callback func() int32, c *call) *Result {
@@ -90,10 +109,11 @@ func (h *Host) Wait(d time.Duration) {
 
 // Result is what a callback did.
 type Result struct {
-	Code      int32         // what it returned
-	Sent      []abi.Event   // Data, Name and ID
-	Comments  []string      //
-	Published []abi.Event   // Subject, Data, Name and ID
+	Code      int32       // what it returned
+	Sent      []abi.Event // Data, Name and ID
+	Comments  []string    //
+	Published []abi.Event // Subject, Data, Name and ID
+	Opened    []abi.OpenRequest
 	Log       []Line        //
 	Closed    bool          // it called Close
 	Took      time.Duration // by the virtual clock

@@ -40,7 +40,7 @@ const (
 //	error=3          an error event, then the end, after so many events
 //	big=1048576      first an event with so many bytes of data
 //	endless          a line that never ends, after the events
-//	encoding=gzip    compressed; or zstd
+//	encoding=gzip    compressed; or zstd, br
 //	redirect=URL     sent there, with status 307 or the one asked for
 func ByURL(r Request) Reply {
 	u, err := url.Parse(r.URL)

@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/millrace/millrace/broker/source/sourcetest"
@@ -101,6 +102,7 @@ func TestEncodings(t *testing.T) {
 	_, want, _ := get(t, s.URL+"/plain")
 	for encoding, open := range map[string]func(io.Reader) (io.Reader, error){
 		"gzip": func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) },
+		"br":   func(r io.Reader) (io.Reader, error) { return brotli.NewReader(r), nil },
 		"zstd": func(r io.Reader) (io.Reader, error) { return zstd.NewReader(r, zstd.WithDecoderConcurrency(1)) },
 	} {
 		response, body, err := get(t, s.URL+"/plain?trickle=50&encoding="+encoding)

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -18,7 +19,7 @@ type Reply struct {
 	Header   map[string]string // Content-Type is text/event-stream unless it is here
 	Body     []byte
 	Endless  byte   // after Body, this byte goes on for ever
-	Encoding string // gzip or zstd: the body is compressed, and flushed after each piece
+	Encoding string // gzip, zstd or br: the body is compressed, and flushed after each piece
 
 	Late    time.Duration // before the headers
 	Trickle int           // bytes that are written at once; default all
@@ -146,6 +147,8 @@ func encoder(w io.Writer, encoding string) flusher {
 			panic(err) // only options can be wrong
 		}
 		return z
+	case "br":
+		return brotli.NewWriter(w)
 	}
 	return plain{w}
 }

@@ -4,5 +4,5 @@
 // callbacks do with them.
 package imports
 
-// Input is the handle of a callback's own events.
+// Input is the handle of what a callback is called for: its own events, a source's own response.
 const Input int32 = 0

@@ -15,7 +15,10 @@ type Host interface {
 	Receive(handle int32, buf []byte, timeoutMS int64) int32
 	Request(buf []byte) int32
 	Body(buf []byte) int32
+	Response(handle int32, buf []byte) int32
 	Publish(subject, data, name, id string) int32
+	Open(request string) int32
+	End(handle int32) int32
 	KVGet(key string, buf []byte) int32
 	KVPut(key, value string, ttlMS int64) int32
 	KVDelete(key string) int32
@@ -67,6 +70,12 @@ func Request(buf []byte) int32 { return host().Request(buf) }
 func Body(buf []byte) int32 { return host().Body(buf) }
 
 func Publish(subject, data, name, id string) int32 { return host().Publish(subject, data, name, id) }
+
+func Response(handle int32, buf []byte) int32 { return host().Response(handle, buf) }
+
+func Open(request string) int32 { return host().Open(request) }
+
+func End(handle int32) int32 { return host().End(handle) }
 
 func KVGet(key string, buf []byte) int32 { return host().KVGet(key, buf) }
 

@@ -23,6 +23,12 @@ func Sleep(ms int64) int32
 //go:wasmimport millrace_v1 publish
 func Publish(subject, data, name, id string) int32
 
+//go:wasmimport millrace_v1 open
+func Open(request string) int32
+
+//go:wasmimport millrace_v1 end
+func End(handle int32) int32
+
 //go:wasmimport millrace_v1 kvPut
 func KVPut(key, value string, ttlMS int64) int32
 
@@ -50,6 +56,11 @@ func Body(buf []byte) int32 {
 	return body(unsafe.Pointer(unsafe.SliceData(buf)), uint32(len(buf)))
 }
 
+// Response asks for the JSON of a handle's HTTP side.
+func Response(handle int32, buf []byte) int32 {
+	return response(handle, unsafe.Pointer(unsafe.SliceData(buf)), uint32(len(buf)))
+}
+
 // KVGet asks for the value of a key.
 func KVGet(key string, buf []byte) int32 {
 	return kvGet(key, unsafe.Pointer(unsafe.SliceData(buf)), uint32(len(buf)))
@@ -68,6 +79,9 @@ func request(buf unsafe.Pointer, size uint32) int32
 
 //go:wasmimport millrace_v1 body
 func body(buf unsafe.Pointer, size uint32) int32
+
+//go:wasmimport millrace_v1 response
+func response(handle int32, buf unsafe.Pointer, size uint32) int32
 
 //go:wasmimport millrace_v1 kvGet
 func kvGet(key string, buf unsafe.Pointer, size uint32) int32

@@ -1,28 +1,68 @@
 package main
 
 import (
-	"errors"
-	"unsafe"
+	"fmt"
+	"time"
 
 	"github.com/millrace/millrace/abi"
 	"github.com/millrace/millrace/abi/guest"
 )
 
-// The functions of remote streams, which the SDK does not have yet.
+//go:wasmexport onRequestStart
+func onRequestStart() int32 {
+	return guest.OnRequestStart(func(e *guest.Emitter) error {
+		e.Log().Info("start", "send", e.Send("x"))
+		return logResponse(e)
+	})
+}
 
-//go:wasmimport millrace_v1 open
-func open(request string) int32
+//go:wasmexport onChunk
+func onChunk() int32 {
+	return guest.OnChunk(func(e *guest.Emitter, ev abi.Event) error {
+		switch ev.Data {
+		case "error":
+			return fmt.Errorf("wrapped: %w", abi.Denied)
+		case "panic":
+			panic("as asked")
+		}
+		if err := e.SendEvent(guest.Event{Data: ev.Data + " of " + ev.Subject, Name: ev.Name}); err != nil {
+			return err
+		}
+		return logResponse(e)
+	})
+}
 
-//go:wasmimport millrace_v1 response
-func response(handle int32, buf unsafe.Pointer, size uint32) int32
+//go:wasmexport onComplete
+func onComplete() int32 {
+	return guest.OnComplete(func(e *guest.Emitter) error {
+		if err := e.Send("complete"); err != nil {
+			return err
+		}
+		return logResponse(e)
+	})
+}
 
-//go:wasmimport millrace_v1 end
-func end(handle int32) int32
+// onError waits as long as the status says, and stops without one.
+//
+//go:wasmexport onError
+func onError() int32 {
+	return guest.OnError(func(e *guest.Emitter) (guest.Retry, error) {
+		r, err := e.Response()
+		switch {
+		case err != nil:
+			return guest.Decide, err
+		case r.Status == 0:
+			return guest.Stop, nil
+		}
+		return guest.After(time.Duration(r.Status) * time.Millisecond), e.Send(r.Error)
+	})
+}
 
-func sources(e *guest.Emitter) error {
-	return errors.Join(
-		e.Send("open: "+abi.Status(open("{}")).Error()),
-		e.Send("response: "+abi.Status(response(1, nil, 0)).Error()),
-		e.Send("end: "+abi.Status(end(1)).Error()),
-	)
+// logResponse logs what there is of the HTTP side.
+func logResponse(e *guest.Emitter) error {
+	r, err := e.Response()
+	if err == nil {
+		e.Log().Info("response", "status", r.Status, "attempts", r.Attempts, "last", r.LastEventID)
+	}
+	return err
 }
