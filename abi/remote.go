@@ -27,9 +27,9 @@ type Response struct {
 	Attempts    int               `json:"attempts"`          // connections in a row without an event, with this one
 	LastEventID string            `json:"lastEventId,omitempty"`
 	Error       string            `json:"error,omitempty"` // why the connection ended
+	Body        string            `json:"body,omitempty"`  // of an error status: its first 2 KB
 
-	// Of an onChunk or onEvent callback on a source, beside the above.
+	// Of a callback for a source's event, beside the above.
 	Events uint64 `json:"events,omitempty"` // received on this connection, with the one at hand
 	Bytes  uint64 `json:"bytes,omitempty"`  // of the body so far, decoded
-	Body   string `json:"body,omitempty"`   // of an error status: its first 2 KB
 }

@@ -18,7 +18,7 @@ import (
 const maxBytes = 4 << 20 // of a built example
 
 // TestExamplesBuild builds every example as its users do. Each is a module that may be uploaded:
-// it exports its callback and no other, and imports what the contract has.
+// it exports its callbacks and no others, and imports what the contract has.
 func TestExamplesBuild(t *testing.T) {
 	runtime := wazero.NewRuntimeWithConfig(t.Context(), wazero.NewRuntimeConfigInterpreter())
 	defer runtime.Close(t.Context())
@@ -34,7 +34,7 @@ func TestExamplesBuild(t *testing.T) {
 			}
 			defer module.Close(t.Context())
 			checkImports(t, module)
-			checkExports(t, module, callbackOf(example))
+			checkExports(t, module, callbacksOf(example))
 		})
 	}
 }
@@ -54,13 +54,19 @@ func build(t *testing.T, folder string) []byte {
 	return wasm
 }
 
-// callbackOf is what an example exports: those that change events on their way are the ones without
-// the viewer's stream in hand.
-func callbackOf(e plugins.Example) string {
-	if slices.Contains([]string{"filter", "redact", "enrich"}, e.Name) {
-		return abi.OnEvent
+// callbacksOf are what an example exports, in the order of abi.Callbacks.
+func callbacksOf(e plugins.Example) []string {
+	switch e.Name {
+	case "filter", "redact", "enrich", "wikimedia":
+		return []string{abi.OnEvent}
+	case "stock-relay":
+		return []string{abi.OnChunk, abi.OnError}
+	case "monitoring":
+		return []string{abi.OnChunk, abi.OnComplete}
+	case "github-events":
+		return []string{abi.OnRequestStart, abi.OnChunk, abi.OnError}
 	}
-	return abi.OnStream
+	return []string{abi.OnStream}
 }
 
 func checkImports(t *testing.T, module wazero.CompiledModule) {
@@ -99,7 +105,7 @@ func letters(types []api.ValueType) string {
 	return b.String()
 }
 
-func checkExports(t *testing.T, module wazero.CompiledModule, callback string) {
+func checkExports(t *testing.T, module wazero.CompiledModule, want []string) {
 	t.Helper()
 	exports := module.ExportedFunctions()
 	var got []string
@@ -111,7 +117,7 @@ func checkExports(t *testing.T, module wazero.CompiledModule, callback string) {
 			}
 		}
 	}
-	if want := []string{callback}; !slices.Equal(got, want) {
+	if !slices.Equal(got, want) {
 		t.Errorf("exports the callbacks %v, want %v", got, want)
 	}
 	if _, ok := exports[abi.Initialize]; !ok {

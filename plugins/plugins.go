@@ -1,7 +1,8 @@
 // Package plugins lists the example plugins, one folder each: every example of the document that
-// Millrace started from, and three callbacks that change events on their way. It says how each is
-// served and what to try; building and deploying them is the demo's work. It imports nothing of
-// Millrace, and the plugins themselves are programs of their own.
+// Millrace started from, of streams that are made and of streams that are read, and three callbacks
+// that change events on their way. It says how each is served and what to try; building and deploying
+// them is the demo's work. It imports nothing of Millrace, and the plugins themselves are programs of
+// their own.
 package plugins
 
 // Example is one example plugin: the folder, the plugin and the route all have its name.
@@ -11,7 +12,15 @@ type Example struct {
 	Try     string // path and query to open below /t/{tenant}
 	Subject string // for those that want an event to show something: publish Data here
 	Data    string
+
+	// Of those that read remote streams. Feed stands for the address of the remote.
+	Source  string            // the source as JSON, as PUT …/sources/{name} takes it: it has the plugin, the route is a tail
+	Secrets []string          // names of the secrets that are sent along; to the sample feed any value will do
+	Keys    map[string]string // what the key-value store has to hold before
 }
+
+// Feed stands in an Example for the base URL of the sample feed that the demo runs.
+const Feed = "{feed}"
 
 // Examples lists the examples in the order in which they are best tried.
 var Examples = []Example{
@@ -93,5 +102,53 @@ var Examples = []Example{
 		Try:     "/enrich",
 		Subject: "quotes.AAPL",
 		Data:    `{"symbol": "AAPL", "price": 212.5, "open": 210}`,
+	},
+	{
+		Name: "ai-chat",
+		Route: `{"path": "/ai-chat", "methods": ["GET", "POST"], "plugin": "ai-chat", "access": "public",
+			"async": true, "keepAliveInterval": 30000, "timeout": 300000}`,
+		Try:     "/ai-chat?prompt=What+does+a+river+remember",
+		Secrets: []string{"openai"},
+		Keys:    map[string]string{"ai-chat.url": Feed + "/v1/chat/completions?trickle=190&pause=80"},
+	},
+	{
+		Name: "claude-chat",
+		Route: `{"path": "/claude-chat", "methods": ["GET", "POST"], "plugin": "claude-chat", "access": "public",
+			"async": true, "keepAliveInterval": 30000, "timeout": 300000}`,
+		Try:     "/claude-chat?prompt=What+does+a+river+remember",
+		Secrets: []string{"anthropic"},
+		Keys:    map[string]string{"claude-chat.url": Feed + "/v1/messages?trickle=130&pause=80"},
+	},
+	{
+		Name:  "wikimedia",
+		Route: `{"path": "/wikimedia", "subjects": ["wiki.>"], "access": "public"}`,
+		Try:   "/wikimedia",
+		Source: `{"url": "{feed}/v2/stream/recentchange?n=1000&trickle=400&pause=500", "sse": true,
+			"subject": "wiki.changes", "plugin": "wikimedia"}`,
+	},
+	{
+		Name:  "stock-relay",
+		Route: `{"path": "/stock-relay", "subjects": ["relay.>"], "access": "public"}`,
+		Try:   "/stock-relay",
+		Source: `{"url": "{feed}/quotes?n=1000&trickle=90&pause=500", "headers": {"Authorization": "Bearer {{secret.stocks}}"},
+			"sse": true, "subject": "relay.{event}", "plugin": "stock-relay"}`,
+		Secrets: []string{"stocks"},
+	},
+	{
+		Name:  "monitoring",
+		Route: `{"path": "/monitoring", "subjects": ["monitoring.>", "alerts"], "access": "public"}`,
+		Try:   "/monitoring",
+		Source: `{"url": "{feed}/monitoring?n=1000&trickle=150&pause=500", "headers": {"X-API-Key": "{{secret.monitoring}}"},
+			"sse": true, "subject": "monitoring.{event}", "events": ["metric", "alert", "heartbeat"], "plugin": "monitoring",
+			"idleTimeout": 60000}`,
+		Secrets: []string{"monitoring"},
+	},
+	{
+		Name:  "github-events",
+		Route: `{"path": "/github-events", "subjects": ["github.>", "builds"], "access": "public"}`,
+		Try:   "/github-events",
+		Source: `{"url": "{feed}/github?n=1000&trickle=300&pause=500", "headers": {"Authorization": "Bearer {{secret.github}}"},
+			"sse": true, "subject": "github.{event}", "plugin": "github-events"}`,
+		Secrets: []string{"github"},
 	},
 }

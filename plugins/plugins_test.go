@@ -5,12 +5,15 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/millrace/millrace/abi"
 	"github.com/millrace/millrace/broker"
+	"github.com/millrace/millrace/broker/source"
 	"github.com/millrace/millrace/plugins"
 )
 
@@ -69,8 +72,8 @@ func TestExampleRoutes(t *testing.T) {
 			t.Errorf("%s: route: %v", e.Name, err)
 			continue
 		}
-		if !abi.ValidName(e.Name) || route.Plugin != e.Name {
-			t.Errorf("%s: the route's plugin is %q", e.Name, route.Plugin)
+		if plugin := route.Plugin; !abi.ValidName(e.Name) || e.Source == "" && plugin != e.Name || e.Source != "" && plugin != "" {
+			t.Errorf("%s: the route's plugin is %q", e.Name, plugin)
 		}
 		if access, err := json.Marshal(route.Access); err != nil || string(access) != `"public"` {
 			t.Errorf("%s: access is %s, %v", e.Name, access, err)
@@ -81,6 +84,52 @@ func TestExampleRoutes(t *testing.T) {
 		}
 		if (e.Subject == "") != (e.Data == "") || e.Data != "" && !json.Valid([]byte(e.Data)) {
 			t.Errorf("%s: publishes %q to %q", e.Name, e.Data, e.Subject)
+		}
+	}
+}
+
+func TestExampleSources(t *testing.T) {
+	for _, e := range plugins.Examples {
+		if e.Source == "" {
+			continue
+		}
+		decoder := json.NewDecoder(strings.NewReader(e.Source))
+		decoder.DisallowUnknownFields()
+		var c source.Config
+		if err := decoder.Decode(&c); err != nil {
+			t.Errorf("%s: source: %v", e.Name, err)
+			continue
+		}
+		address, ok := strings.CutPrefix(c.URL, plugins.Feed)
+		if c.URL = "http://feed.example" + address; !ok {
+			t.Errorf("%s: the source's address is not of %s", e.Name, plugins.Feed)
+		}
+		if _, err := c.WithDefaults(); err != nil || c.Plugin != e.Name {
+			t.Errorf("%s: the source's plugin is %q, %v", e.Name, c.Plugin, err)
+		}
+	}
+}
+
+var secretName = regexp.MustCompile(`{{secret\.([a-z0-9-]+)}}`)
+
+// TestSecretsAndKeysAreThoseThatAreUsed holds the table to the sources of the plugins.
+func TestSecretsAndKeysAreThoseThatAreUsed(t *testing.T) {
+	for _, e := range plugins.Examples {
+		code, err := os.ReadFile(path.Join(e.Name, "main.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var used []string
+		for _, m := range secretName.FindAllStringSubmatch(string(code)+e.Source, -1) {
+			used = append(used, m[1])
+		}
+		if !slices.Equal(used, e.Secrets) {
+			t.Errorf("%s: secrets %q, used are %q", e.Name, e.Secrets, used)
+		}
+		for key, value := range e.Keys {
+			if !strings.Contains(string(code), strconv.Quote(key)) || !strings.HasPrefix(value, plugins.Feed) {
+				t.Errorf("%s: key %s is %s", e.Name, key, value)
+			}
 		}
 	}
 }

@@ -14,15 +14,15 @@ import (
 const Forever time.Duration = -1
 
 // Emitter is a callback's hold of the stream or source that it serves, and of what Millrace lends
-// it. It is valid until the callback returns, for one goroutine. Errors are abi statuses, for errors.Is; every
-// method may answer abi.Unavailable where Millrace cannot do it, and abi.Limit where a quota is
-// used up.
+// it. It is valid until the callback returns, for one goroutine. Errors are abi statuses, for
+// errors.Is; every method may answer abi.Unavailable where Millrace cannot do it, and abi.Limit where
+// a quota is used up.
 type Emitter struct {
 	buf []byte // for what is read, grown as needed
 }
 
-// An instance runs one callback at a time, so all of them have one Emitter and its buffer: to make
-// them for each event costs more than many an event does.
+// An instance runs one callback at a time, so all of them have one Emitter and its buffer. To make
+// them anew for each event costs more than many a callback does.
 var current Emitter
 
 // Send sends data as an event without name or id. See Event for how data becomes text.
@@ -46,7 +46,8 @@ func (e *Emitter) Comment(text string) error {
 	return check(imports.Comment(text))
 }
 
-// Close ends the stream after what was sent. From then on sends and waits answer abi.Closed.
+// Close ends the stream after what was sent, or stops the source. From then on sends and waits answer
+// abi.Closed.
 func (e *Emitter) Close() error {
 	return check(imports.Close())
 }

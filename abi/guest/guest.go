@@ -18,6 +18,7 @@
 //	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -ldflags="-s -w" -o hello.wasm .
 //
 // The go:wasmexport line names the callback, so a module exports those that it has and no others.
+// Routes call OnStream and OnEvent, sources OnRequestStart, OnChunk, OnEvent, OnComplete and OnError.
 // main is never called; package variables and init functions are set up once, when the plugin is
 // prepared. A panic ends the callback as a trap, after Go has written it to the plugin's log.
 //
@@ -36,10 +37,10 @@ import (
 // f returns. An error that is abi.Closed is an orderly end, since the viewer has left; any other is
 // logged and ends the callback with its status.
 //
-// The streams of a plugin share nothing: each has an instance of its own.
+// The streams of a plugin share nothing: each has an instance of its own. But instances begin as
+// copies of one that has been set up, so that math/rand gives each of them the same numbers: use
+// Emitter.Random or crypto/rand.
 func OnStream(f func(e *Emitter) error) int32 {
-	// Once instances start from a snapshot they share the state of math/rand and the seeds of maps
-	// that it was taken with. Here and in OnEvent is the place to make them differ again.
 	return result(f(&current))
 }
 
@@ -51,10 +52,11 @@ const (
 	Pass = Verdict(abi.EventPass) // it goes on unchanged, after what was sent
 )
 
-// OnEvent runs f for the event at hand and returns what the export onEvent returns. An error is
-// logged and leaves the event to the route's onError. f must not block: Sleep and Comment answer
-// abi.Unavailable. One instance serves many events, of different viewers even. To viewers what it
-// sends goes out under ids that lead back to the event; an id that it gives is not used.
+// OnEvent runs f for the event at hand, of a route or a source, and returns what the export onEvent
+// returns. An error is logged and leaves the event to the route's or source's onError. f must not
+// block: Sleep and Comment answer abi.Unavailable. One instance serves many events, of different
+// viewers even. To viewers what it sends goes out under ids that lead back to the event; an id that
+// it gives is not used.
 func OnEvent(f func(e *Emitter, ev abi.Event) (Verdict, error)) int32 {
 	e := &current
 	ev, err := e.Receive(0)

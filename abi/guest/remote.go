@@ -29,9 +29,10 @@ type OpenRequest struct {
 	Timeout        time.Duration // of the whole stream; default none
 }
 
-// Open opens a remote stream and waits for the remote's answer. It answers abi.Denied for a host that
-// is not on the tenant's allow-list, abi.Limit beyond abi.MaxRemotes at once, and abi.Invalid for a
-// request that makes no sense. The stream is closed with the callback at the latest.
+// Open opens a remote stream and waits for the remote's answer; of one with an error status Receive
+// tells. It answers abi.Denied for a host that is not on the tenant's allow-list, abi.Limit beyond
+// abi.MaxRemotes at once, and abi.Invalid for a request that makes no sense. The stream is closed with
+// the callback at the latest.
 func (e *Emitter) Open(r OpenRequest) (*Remote, error) {
 	doc, err := r.document()
 	if err != nil {

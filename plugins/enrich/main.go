@@ -25,7 +25,7 @@ func onEvent() int32 {
 				return guest.Drop, err
 			}
 			if before != 0 {
-				doc["percentChange"] = math.Round((price-before)/before*1e4) / 100
+				doc["percentChange"] = math.Round((price-before)/before*1e4)/100 + 0 // not -0
 			}
 		}
 		return guest.Drop, e.SendEvent(guest.Event{Data: doc, Name: ev.Name}) // in its place

@@ -22,8 +22,9 @@ func TestEnrich(t *testing.T) {
 		{"an event that comes twice is the same", "quotes.A", 6, `{"price":205}`, `{"percentChange":2.5,"price":205,"receivedAt":946684803000}`},
 		{"a replayed one is not compared", "quotes.A", 4, `{"price":200}`, `{"price":200,"receivedAt":946684804000}`},
 		{"nor counted", "quotes.A", 8, `{"price":102.5}`, `{"percentChange":-50,"price":102.5,"receivedAt":946684805000}`},
-		{"an object without a price has its time", "notes", 9, `{"a":{"b":[1]}}`, `{"a":{"b":[1]},"receivedAt":946684806000}`},
-		{"an empty object too", "notes", 10, `{}`, `{"receivedAt":946684807000}`},
+		{"a tiny fall has no sign", "quotes.A", 9, `{"price":102.499}`, `{"percentChange":0,"price":102.499,"receivedAt":946684806000}`},
+		{"an object without a price has its time", "notes", 10, `{"a":{"b":[1]}}`, `{"a":{"b":[1]},"receivedAt":946684807000}`},
+		{"an empty object too", "notes", 11, `{}`, `{"receivedAt":946684808000}`},
 	} {
 		got := h.Event(t, onEvent, abi.Event{Data: tt.data, Name: "n", Subject: tt.subject, Seq: tt.seq})
 		want := []abi.Event{{Data: tt.want, Name: "n"}}

@@ -66,7 +66,7 @@ func (t trade) quote() quote {
 	return q
 }
 
-func round(x float64) float64 { return math.Round(x*100) / 100 }
+func round(x float64) float64 { return math.Round(x*100)/100 + 0 } // not -0
 
 // names takes lists of symbols apart: symbols=A,B and symbols=A&symbols=B say the same. None is all.
 func names(lists []string) (all []string) {

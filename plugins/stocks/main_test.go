@@ -16,11 +16,13 @@ func TestStocks(t *testing.T) {
 		{ID: "e-2", Time: at, Data: `{"symbol":"GOOGL","price":170.01,"open":176}`},
 		{ID: "e-3", Time: at, Data: `[]`},
 		{ID: "e-4", Time: at, Data: `{"symbol":"NEW","price":9}`},
+		{ID: "e-5", Time: at, Data: `{"symbol":"TINY","price":199.999,"open":200}`},
 	}
 	quotes := []abi.Event{
 		{ID: "e-1", Name: "quote", Data: `{"symbol":"AAPL","price":212.5,"change":2.5,"percentChange":1.19,"timestamp":946684801000}`},
 		{ID: "e-2", Name: "quote", Data: `{"symbol":"GOOGL","price":170.01,"change":-5.99,"percentChange":-3.4,"timestamp":946684801000}`},
 		{ID: "e-4", Name: "quote", Data: `{"symbol":"NEW","price":9,"change":0,"percentChange":0,"timestamp":946684801000}`},
+		{ID: "e-5", Name: "quote", Data: `{"symbol":"TINY","price":199.999,"change":0,"percentChange":0,"timestamp":946684801000}`},
 	}
 	for _, tt := range []struct {
 		name    string

@@ -24,6 +24,9 @@ const (
 //	/v1/responses           OpenAI's responses
 //	/v1/messages            Anthropic's messages
 //	/v2/stream/recentchange Wikimedia's recent changes
+//	/quotes                 prices of stocks
+//	/monitoring             metrics, alerts and heartbeats
+//	/github                 GitHub's pushes
 //
 // and the query how:
 //
@@ -94,6 +97,12 @@ func content(path string, q url.Values, lastID string) ([]byte, map[string]strin
 		events = Anthropic(Answer)
 	case "/v2/stream/recentchange":
 		events = Wikimedia(n)
+	case "/quotes":
+		events = Quotes(n)
+	case "/monitoring":
+		events = Monitoring(n)
+	case "/github":
+		events = GitHub(n)
 	default:
 		return nil, nil
 	}
