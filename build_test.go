@@ -22,8 +22,8 @@ func tools(t *testing.T) *toolchain {
 	return tools
 }
 
-// source writes files, by name below a new folder, and returns that folder.
-func source(t *testing.T, files map[string]string) string {
+// folderOf writes files, by name below a new folder, and returns that folder.
+func folderOf(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range files {
@@ -47,7 +47,7 @@ func main() {}
 `
 
 func TestOneFileIsAPlugin(t *testing.T) {
-	dir := source(t, map[string]string{"main.go": helloSource})
+	dir := folderOf(t, map[string]string{"main.go": helloSource})
 	wasm, err := tools(t).folder(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +74,7 @@ func isModuleWith(t *testing.T, wasm []byte, names ...string) {
 
 func TestAModuleThatKnowsTheSDKIsBuiltAsItStands(t *testing.T) {
 	tools := tools(t)
-	dir := source(t, map[string]string{
+	dir := folderOf(t, map[string]string{
 		"go.mod": "module example.com/app\n\ngo 1.26.0\n\nrequire github.com/millrace/millrace v0.0.0\n\n" +
 			"replace github.com/millrace/millrace => " + tools.sdk() + "\n",
 		"words/words.go":       "package words\n\nconst Hello = \"hello\"\n",
@@ -100,7 +100,7 @@ func TestWhatDoesNotBuildIsToldAsTheCompilerTellsIt(t *testing.T) {
 		{"a folder without source", map[string]string{"README.md": "hello"}, "holds no Go source"},
 		{"a package that is no program", map[string]string{"x.go": "package x\n"}, "main"},
 	} {
-		_, err := tools.folder(t.Context(), source(t, tt.files))
+		_, err := tools.folder(t.Context(), folderOf(t, tt.files))
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v; want %q", tt.name, err, tt.want)
 		}

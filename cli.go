@@ -30,7 +30,10 @@ type cli struct {
 	Deploy  deployCommand  `cmd:"" help:"Upload a callback: a .wasm file, or a folder with Go source."`
 	Publish publishCommand `cmd:"" help:"Publish an event, or many."`
 	Tail    tailCommand    `cmd:"" help:"Print events as they come."`
+	Source  sourceCommands `cmd:"" help:"Pull remote streams into subjects."`
+	Secret  secretCommands `cmd:"" help:"Keep what sources and callbacks send to remotes and nobody is to read."`
 	Token   tokenCommands  `cmd:"" help:"Make, list and revoke a tenant's tokens."`
+	Bench   benchCommand   `cmd:"" help:"Load a server, and tell what its viewers saw and what it cost."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 

@@ -24,12 +24,19 @@ const defaultData = "millrace-data"
 // maxAnswer bounds what is read of one JSON answer, in bytes.
 const maxAnswer = 16 << 20
 
-// clientFlags say which server a command talks to, and as whom.
-type clientFlags struct {
+// serverFlags say which server a command talks to, and as whom.
+type serverFlags struct {
 	Server string `default:"http://127.0.0.1:8080" placeholder:"URL" help:"The server (${default})."`
 	Token  string `placeholder:"TOKEN" help:"Token to use. Without one, and with a server on this machine, the operator's token in ./millrace-data is."`
+}
+
+// clientFlags are those of a command that is for one tenant.
+type clientFlags struct {
+	serverFlags
 	Tenant string `required:"" placeholder:"NAME" help:"The tenant."`
 }
+
+func (f clientFlags) client() (*client, error) { return f.serverFlags.client(f.Tenant) }
 
 // client calls the HTTP API of one server for one tenant.
 type client struct {
@@ -39,7 +46,8 @@ type client struct {
 	http   *http.Client
 }
 
-func (f clientFlags) client() (*client, error) {
+// client returns what calls the server for a tenant.
+func (f serverFlags) client(tenant string) (*client, error) {
 	server, err := url.Parse(strings.TrimRight(f.Server, "/"))
 	if err != nil || server.Host == "" || (server.Scheme != "http" && server.Scheme != "https") {
 		return nil, fmt.Errorf("server %q is not a URL such as http://127.0.0.1:8080", f.Server)
@@ -53,7 +61,7 @@ func (f clientFlags) client() (*client, error) {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.ResponseHeaderTimeout = 3 * time.Minute // a big module is compiled before the answer
-	return &client{server, token, f.Tenant, &http.Client{Transport: transport}}, nil
+	return &client{server, token, tenant, &http.Client{Transport: transport}}, nil
 }
 
 // call is one request to the API.

@@ -14,7 +14,7 @@ func clientOf(t *testing.T, h http.HandlerFunc) *client {
 	t.Helper()
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
-	c, err := clientFlags{Server: server.URL + "/", Token: "secret", Tenant: "acme"}.client()
+	c, err := serverFlags{Server: server.URL + "/", Token: "secret"}.client("acme")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestTheOperatorsTokenIsForThisMachineOnly(t *testing.T) {
 		{"nor one that only looks like here", "http://localhost.example.com", "", ""},
 		{"a given token goes before it", "http://localhost:8080", "mr_x", "mr_x"},
 	} {
-		c, err := clientFlags{Server: tt.server, Token: tt.token, Tenant: "t"}.client()
+		c, err := serverFlags{Server: tt.server, Token: tt.token}.client("t")
 		if err != nil || c.token != tt.want {
 			t.Errorf("%s: %v, %v", tt.name, c, err)
 		}
@@ -97,7 +97,7 @@ func TestTheOperatorsTokenIsForThisMachineOnly(t *testing.T) {
 	if err := os.Chmod(filepath.Join(defaultData, adminTokenFile), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := (clientFlags{Server: "http://127.0.0.1:8080", Tenant: "t"}).client(); err == nil {
+	if _, err := (serverFlags{Server: "http://127.0.0.1:8080"}).client("t"); err == nil {
 		t.Error("a token that others can read is used")
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/broker"
+	"github.com/millrace/millrace/broker/source/sourcetest"
 )
 
 // demoTenant is the tenant that the demo makes.
@@ -45,6 +46,7 @@ type demo struct {
 	logs  *logFeed
 	token string // the operator's
 	url   string // of the server
+	feed  string // of the remote that stands in for all others
 }
 
 // Run serves the demo until ctx ends, and then removes its data.
@@ -63,7 +65,9 @@ func (c *demoCommand) Run(ctx context.Context, con *console) (err error) {
 		return errors.Join(err, l.Close())
 	}
 	defer done()
-	d := &demo{con: con, data: data, logs: newLogFeed(), url: baseURL(l)}
+	feed := sourcetest.NewServer(sourcetest.New(nil))
+	defer feed.Close()
+	d := &demo{con: con, data: data, logs: newLogFeed(), url: baseURL(l), feed: feed.URL}
 	if err := d.prepare(ctx, cache); err != nil {
 		return errors.Join(err, l.Close())
 	}
@@ -83,7 +87,7 @@ func (d *demo) prepare(ctx context.Context, cache string) (err error) {
 		return err
 	}
 	d.server, err = newServer(ctx, serverConfig{
-		Data: d.data, Cache: compiled, Compiler: d.con.compiler, Drain: demoDrain, AdminToken: d.token,
+		Data: d.data, Cache: compiled, Compiler: d.con.compiler, Drain: demoDrain, AdminToken: d.token, AllowPrivateOutbound: true,
 		Logger: slog.New(slog.NewMultiHandler(
 			slog.NewTextHandler(d.con.err, &slog.HandlerOptions{Level: slog.LevelWarn}),
 			d.logs.handler(slog.LevelInfo),
@@ -94,7 +98,8 @@ func (d *demo) prepare(ctx context.Context, cache string) (err error) {
 
 // live is all that goes on in the demo while it serves.
 func (d *demo) live(ctx context.Context) error {
-	if _, _, err := d.broker.PutTenant(ctx, demoTenant, broker.Spec{}); err != nil {
+	spec := broker.Spec{Outbound: []string{"127.0.0.1"}} // where the sample feed is
+	if _, _, err := d.broker.PutTenant(ctx, demoTenant, spec); err != nil {
 		return fmt.Errorf("make tenant %s: %w", demoTenant, err)
 	}
 	samples := newFeed(d.publish, d.measure(), rand.Uint64())

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"strings"
 
 	"github.com/millrace/millrace/plugins"
 )
@@ -15,15 +16,22 @@ import (
 var plainRoutes = []plugins.Example{
 	{Name: "quotes", Route: `{"path": "/quotes/:symbol", "subjects": ["quotes.{symbol}"], "access": "public"}`, Try: "/quotes/AAPL"},
 	{Name: "news", Route: `{"path": "/news", "subjects": ["news.>"], "access": "public"}`, Try: "/news"},
+	{
+		Name: "changes", Route: `{"path": "/changes", "subjects": ["changes"], "access": "public"}`, Try: "/changes",
+		Source: `{"url": "{feed}/v2/stream/recentchange?n=1000&trickle=400&pause=500", "subject": "changes"}`,
+	},
 }
 
 // show makes the routes, prints what to try, and then builds and serves one example after the other.
 func (d *demo) show(ctx context.Context) error {
-	client, err := clientFlags{Server: d.url, Token: d.token, Tenant: demoTenant}.client()
+	client, err := serverFlags{Server: d.url, Token: d.token}.client(demoTenant)
 	if err != nil {
 		return err
 	}
 	for _, e := range plainRoutes {
+		if err := d.feedExample(ctx, client, e); err != nil {
+			return fmt.Errorf("make source %s: %w", e.Name, err)
+		}
 		if _, err := d.deployment(client, e).route(ctx, json.RawMessage(e.Route)); err != nil {
 			return fmt.Errorf("make route %s: %w", e.Name, err)
 		}
@@ -58,12 +66,16 @@ func (d *demo) printWelcome(token string) {
 
 // serveExamples builds and deploys every example. One that fails is reported and left out.
 func (d *demo) serveExamples(ctx context.Context, client *client) {
-	d.con.printf("Example plugins, built by %s; the first time takes about a minute:\n", d.tools.version)
-	served := 0
+	d.con.printf("Example plugins, built by %s; the first time takes a minute or two:\n", d.tools.version)
+	served, told := 0, false
 	for i, e := range plugins.Examples {
-		d.status("  building %s, %d of %d …", e.Name, i+1, len(plugins.Examples))
+		if readsRemotes(e) && !told {
+			d.con.printf("AI streams without a key, and other remotes, all played by a sample feed at %s:\n", d.feed)
+			told = true
+		}
+		statusLine{d.con.out}.printf("  building %s, %d of %d …", e.Name, i+1, len(plugins.Examples))
 		err := d.serveExample(ctx, client, e)
-		d.status("")
+		statusLine{d.con.out}.clear()
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -77,6 +89,9 @@ func (d *demo) serveExamples(ctx context.Context, client *client) {
 	d.con.printf("%d of %d examples are served.\n", served, len(plugins.Examples))
 }
 
+// readsRemotes tells whether an example needs remotes.
+func readsRemotes(e plugins.Example) bool { return e.Source != "" || len(e.Keys) > 0 }
+
 func (d *demo) serveExample(ctx context.Context, client *client, e plugins.Example) error {
 	wasm, err := d.tools.example(ctx, e.Name)
 	if err != nil {
@@ -86,9 +101,35 @@ func (d *demo) serveExample(ctx context.Context, client *client, e plugins.Examp
 	if _, err := deploy.plugin(ctx, wasm); err != nil {
 		return err
 	}
+	if err := d.feedExample(ctx, client, e); err != nil {
+		return err
+	}
 	_, err = deploy.route(ctx, json.RawMessage(e.Route))
 	return err
 }
+
+// feedExample gives an example the remote that it reads, which is the sample feed.
+func (d *demo) feedExample(ctx context.Context, client *client, e plugins.Example) error {
+	for key, value := range e.Keys {
+		if err := d.broker.KVPut(ctx, demoTenant, key, []byte(d.fed(value)), 0); err != nil {
+			return err
+		}
+	}
+	for _, name := range e.Secrets {
+		if err := d.broker.PutSecret(ctx, demoTenant, name, []byte("none is needed")); err != nil {
+			return err
+		}
+	}
+	if e.Source == "" {
+		return nil
+	}
+	return client.do(ctx, call{
+		method: http.MethodPut, path: pathOf("sources", e.Name), json: json.RawMessage(d.fed(e.Source)),
+	}, nil)
+}
+
+// fed is text with the sample feed's address filled in.
+func (d *demo) fed(text string) string { return strings.ReplaceAll(text, plugins.Feed, d.feed) }
 
 func (d *demo) deployment(client *client, e plugins.Example) deployment {
 	return deployment{client: client, con: &console{err: io.Discard}, name: e.Name} // a line each is enough
@@ -96,11 +137,4 @@ func (d *demo) deployment(client *client, e plugins.Example) deployment {
 
 func (d *demo) printRoute(e plugins.Example) {
 	d.con.printf("  %-14s curl -N '%s/t/%s%s'\n", e.Name, d.url, demoTenant, e.Try)
-}
-
-// status shows a line that the next one replaces, while somebody looks on.
-func (d *demo) status(format string, args ...any) {
-	if isTerminal(d.con.out) {
-		d.con.printf("\r\x1b[K"+format, args...)
-	}
 }

@@ -2,24 +2,32 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/millrace/millrace/broker/source/sourcetest"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"millrace": main})
 }
 
-// TestScripts runs the program as its users do. The scripts have two commands of their own: serve
+// TestScripts runs the program as its users do. The scripts have commands of their own: serve
 // starts a server with the flags it is given and points MILLRACE_SERVER at it, stop ends one as
-// Ctrl-C does and wants it to end well, and tenant makes a tenant as the operator.
+// Ctrl-C does and wants it to end well, tenant makes a tenant as the operator, which may reach the
+// hosts after its name, remote starts a stand-in for remotes and points REMOTE at it, and eventually
+// runs a command, two seconds each time, until it prints what matches.
 func TestScripts(t *testing.T) {
 	goCache, err := exec.Command("go", "env", "GOCACHE").Output()
 	if err != nil {
@@ -36,6 +44,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve": serveInScript, "stop": stopInScript, "tenant": tenantInScript,
+			"remote": remoteInScript, "eventually": eventuallyInScript,
 		},
 	})
 }
@@ -104,7 +113,9 @@ func stopInScript(ts *testscript.TestScript, _ bool, _ []string) {
 func tenantInScript(ts *testscript.TestScript, _ bool, args []string) {
 	token, err := readAdminToken(filepath.Join(ts.MkAbs(defaultData), adminTokenFile))
 	ts.Check(err)
-	req, err := http.NewRequest(http.MethodPut, ts.Getenv("MILLRACE_SERVER")+"/v1/tenants/"+args[0], strings.NewReader("{}"))
+	spec, err := json.Marshal(map[string]any{"outbound": args[1:]})
+	ts.Check(err)
+	req, err := http.NewRequest(http.MethodPut, ts.Getenv("MILLRACE_SERVER")+"/v1/tenants/"+args[0], bytes.NewReader(spec))
 	ts.Check(err)
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Content-Type", "application/json")
@@ -114,4 +125,35 @@ func tenantInScript(ts *testscript.TestScript, _ bool, args []string) {
 	if resp.StatusCode != http.StatusCreated {
 		ts.Fatalf("make tenant %s: %s", args[0], resp.Status)
 	}
+}
+
+func remoteInScript(ts *testscript.TestScript, _ bool, _ []string) {
+	remote := sourcetest.NewServer(sourcetest.New(nil))
+	ts.Defer(remote.Close)
+	ts.Setenv("REMOTE", remote.URL)
+}
+
+func eventuallyInScript(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	var out []byte
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+		if out = runInScript(ts, args[1], args[2:]); want.Match(out) {
+			return
+		}
+	}
+	ts.Fatalf("%s does not print %s but\n%s", strings.Join(args[1:], " "), want, out)
+}
+
+// runInScript runs a command for two seconds at most, then interrupts it, and returns what it printed.
+func runInScript(ts *testscript.TestScript, name string, args []string) []byte {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Env = append(os.Environ(), "MILLRACE_SERVER="+ts.Getenv("MILLRACE_SERVER"), "MILLRACE_TENANT="+ts.Getenv("MILLRACE_TENANT"))
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	out, _ := cmd.CombinedOutput() // a failure shows in what it prints
+	return out
 }

@@ -19,6 +19,9 @@ type serveCommand struct {
 	Insecure  bool          `help:"Serve other machines without TLS."`
 	LogLevel  slog.Level    `default:"info" placeholder:"LEVEL" help:"debug, info, warn or error (${default})."`
 	LogFormat string        `default:"text" enum:"text,json" placeholder:"FORMAT" help:"text or json (${default})."`
+
+	AllowPrivateOutbound bool   `help:"Let sources and callbacks reach loopback and private addresses: for development."`
+	MetricsToken         string `placeholder:"TOKEN" help:"Token that opens /metrics besides the operator's; best set by MILLRACE_METRICS_TOKEN."`
 }
 
 // Validate refuses what would be a danger rather than a mistake in a word.
@@ -54,6 +57,7 @@ func (c *serveCommand) Run(ctx context.Context, con *console) (err error) {
 	s, err := newServer(ctx, serverConfig{
 		Data: c.Data, Cache: filepath.Join(c.Data, "cache", "wasm"), Node: c.Node, Fsync: c.Fsync,
 		Drain: c.Drain, AdminToken: token, Compiler: con.compiler, Logger: slog.New(c.logHandler(con)),
+		AllowPrivateOutbound: c.AllowPrivateOutbound, MetricsToken: c.MetricsToken,
 	})
 	if err != nil {
 		return errors.Join(err, l.Close())

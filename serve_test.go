@@ -122,7 +122,7 @@ func makeTenant(t *testing.T, server, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := clientFlags{Server: server, Token: token, Tenant: name}.client()
+	c, err := serverFlags{Server: server, Token: token}.client(name)
 	if err != nil {
 		t.Fatal(err)
 	}

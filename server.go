@@ -15,7 +15,8 @@ import (
 	"github.com/millrace/millrace/web"
 )
 
-// serverConfig says how a server runs. Every field is needed but Node, Fsync and Compiler.
+// serverConfig says how a server runs. Every field is needed but Node, Fsync, Compiler and the
+// last two.
 type serverConfig struct {
 	Data       string   // folder, which nobody else uses while the server runs
 	Cache      string   // folder of compiled plugins
@@ -25,6 +26,9 @@ type serverConfig struct {
 	Drain      time.Duration
 	AdminToken string
 	Logger     *slog.Logger
+
+	AllowPrivateOutbound bool   // sources and callbacks may reach loopback and private addresses
+	MetricsToken         string // opens /metrics besides the operator's
 }
 
 // server is one node: broker, host and web, wired together.
@@ -54,7 +58,8 @@ func newServer(ctx context.Context, c serverConfig) (*server, error) {
 	v, _ := version()
 	s.web, err = web.New(web.Config{
 		Broker: s.broker, Host: s.host, AdminToken: c.AdminToken,
-		Logger: c.Logger, Drain: c.Drain, Version: v,
+		Logger: c.Logger, Drain: c.Drain, Version: v, Node: c.Node,
+		AllowPrivateOutbound: c.AllowPrivateOutbound, MetricsToken: c.MetricsToken,
 	})
 	if err != nil {
 		return nil, errors.Join(err, s.host.Close(ctx))

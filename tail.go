@@ -40,8 +40,8 @@ func (c *tailCommand) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return err
 	}
-	client.http.Transport.(*http.Transport).DisableCompression = true // it would hold events back
-	t := &tail{client: client, query: url.Values{"subject": c.Subjects}, con: con, json: c.JSON, base: firstWait, last: c.From}
+	t := newTail(client, con, pathOf("events"))
+	t.query, t.json, t.last = url.Values{"subject": c.Subjects}, c.JSON, c.From
 	if !c.Since.IsZero() {
 		t.query.Set("since", c.Since.Format(time.RFC3339Nano))
 	}
@@ -51,6 +51,7 @@ func (c *tailCommand) Run(ctx context.Context, con *console) error {
 // tail is a stream that is read over as many connections as it takes.
 type tail struct {
 	client *client
+	path   string
 	query  url.Values
 	con    *console
 	json   bool
@@ -59,6 +60,12 @@ type tail struct {
 	base     time.Duration // the first wait; the server may set it
 	failures int           // connections in a row that brought nothing
 	opened   bool          // the server did answer once
+}
+
+// newTail returns the tail of the stream at path, from now on.
+func newTail(client *client, con *console, path string) *tail {
+	client.http.Transport.(*http.Transport).DisableCompression = true // it would hold events back
+	return &tail{client: client, path: path, con: con, base: firstWait}
 }
 
 // errNoMore is returned by read when the server says that the stream is over for good.
@@ -85,7 +92,7 @@ func (t *tail) run(ctx context.Context) error {
 
 // read is one connection: it prints events until that ends, which is always an error.
 func (t *tail) read(ctx context.Context) error {
-	q := call{method: http.MethodGet, path: pathOf("events"), query: t.query, header: map[string]string{"Accept": "text/event-stream"}}
+	q := call{method: http.MethodGet, path: t.path, query: t.query, header: map[string]string{"Accept": "text/event-stream"}}
 	if t.last != "" {
 		q.header["Last-Event-ID"] = t.last
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"strings"
-	"text/tabwriter"
 	"time"
 )
 
@@ -65,9 +64,8 @@ func (c *tokenListCommand) Run(ctx context.Context, con *console) error {
 	if err := client.do(ctx, call{method: http.MethodGet, path: pathOf("tokens")}, &answer); err != nil {
 		return err
 	}
-	w := tabwriter.NewWriter(con.out, 0, 0, 2, ' ', 0)
-	row := func(cells ...string) { _, _ = w.Write([]byte(strings.Join(cells, "\t") + "\n")) }
-	row("ID", "NAME", "SCOPES", "SUBJECTS", "CREATED", "EXPIRES")
+	w := newTable(con.out)
+	w.row("ID", "NAME", "SCOPES", "SUBJECTS", "CREATED", "EXPIRES")
 	for _, t := range answer.Tokens {
 		subjects, expires := strings.Join(t.Subjects, ","), "never"
 		if subjects == "" {
@@ -76,9 +74,9 @@ func (c *tokenListCommand) Run(ctx context.Context, con *console) error {
 		if !t.Expires.IsZero() {
 			expires = t.Expires.Local().Format(time.DateTime)
 		}
-		row(t.ID, t.Name, strings.Join(t.Scopes, ","), subjects, t.Created.Local().Format(time.DateTime), expires)
+		w.row(t.ID, t.Name, strings.Join(t.Scopes, ","), subjects, t.Created.Local().Format(time.DateTime), expires)
 	}
-	return w.Flush()
+	return w.flush()
 }
 
 type tokenRevokeCommand struct {

@@ -42,6 +42,7 @@ func (b *Broker) PublishBatch(ctx context.Context, tenant string, ps []Publicati
 	}
 	ctx, stop := l.within(ctx)
 	defer stop()
+	ps = b.repeatableAll(ps)
 	work := newBatch(l, ps)
 	for try := 0; ; try++ {
 		err := work.run(ctx)
@@ -61,6 +62,14 @@ func (b *Broker) PublishBatch(ctx context.Context, tenant string, ps []Publicati
 			h, work = now, newBatch(l, ps)
 		}
 	}
+}
+
+func (b *Broker) repeatableAll(ps []Publication) []Publication {
+	all := make([]Publication, len(ps))
+	for i, p := range ps {
+		all[i] = b.repeatable(p)
+	}
+	return all
 }
 
 func (b *Broker) checkBatch(ps []Publication) error {
@@ -87,7 +96,7 @@ type batch struct {
 	ps     []Publication
 	first  []int    // of each publication, the index of the first one with its key: its own mostly
 	seqs   []uint64 // 0 until it is known
-	keyed  bool     // all have keys, so the whole can be sent again
+	keyed  bool     // all have keys or ids, so the whole can be sent again
 	stored int
 
 	tail func() *nats.Msg // if not nil, makes a message without a key that is stored behind all others
@@ -99,7 +108,7 @@ func newBatch(l *link, ps []Publication) *batch {
 	byKey := map[string]int{}
 	for i, p := range ps {
 		w.first[i] = i
-		if p.Key == "" {
+		if !p.repeatable() {
 			w.keyed = false
 		} else if j, ok := byKey[p.messageID()]; ok {
 			w.first[i] = j
@@ -202,7 +211,7 @@ func (w *batch) setStored(open []int, a ack) {
 // server looks for a duplicate first and answers with its sequence.
 func (w *batch) findStored(ctx context.Context, open []int) error {
 	for _, i := range open {
-		if w.ps[i].Key == "" {
+		if !w.ps[i].repeatable() {
 			continue
 		}
 		probe := &nats.Msg{Subject: eventPrefix + w.ps[i].Subject, Header: nats.Header{}}

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -32,6 +31,7 @@ type Config struct {
 	MaxEventBytes int           // of an event's data; default abi.MaxSendBytes, at most 8 MiB
 	Linger        time.Duration // how long a hub or connection that nobody uses is kept; default 60 s
 	RingBytes     int           // recent events kept in memory per tenant; default 8 MiB
+	Cluster       *Cluster      // default none: the node is alone
 	// Changed is called from one goroutine, in order, once for each tenant before Ready and then after
 	// a tenant's view changed or went, before the write that did it returns. It must not block, nor
 	// call the Broker itself.
@@ -62,6 +62,9 @@ func (c Config) withDefaults() (_ Config, err error) {
 	if c.RingBytes < 0 {
 		err = errors.Join(err, fmt.Errorf("ring of %d bytes is negative", c.RingBytes))
 	}
+	if wrong := c.Cluster.check(); wrong != nil {
+		err = errors.Join(err, wrong)
+	}
 	return c, err
 }
 
@@ -83,13 +86,14 @@ type Broker struct {
 	registry *registry
 	store    *store
 	cursors  *cursors
+	members  *members        // nil for a node that is alone
 	ctx      context.Context // ends before the server does
 
 	mu    sync.Mutex
 	began bool
-	ended bool                     // no goroutine may be started any more
-	links map[string]*link         // by tenant's UID
-	held  map[string]chan struct{} // keys that this node holds, each closed when it is let go
+	ended bool               // no goroutine may be started any more
+	links map[string]*link   // by tenant's UID
+	held  map[string]holding // by key
 	tasks sync.WaitGroup
 
 	loseLive func(seq uint64) bool // tests make the hub miss live events with it
@@ -102,7 +106,7 @@ func New(c Config) (*Broker, error) {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
 	return &Broker{
-		config: c, ready: make(chan struct{}), closed: make(chan struct{}), links: map[string]*link{}, held: map[string]chan struct{}{},
+		config: c, ready: make(chan struct{}), closed: make(chan struct{}), links: map[string]*link{}, held: map[string]holding{},
 	}, nil
 }
 
@@ -132,7 +136,10 @@ func (b *Broker) Run(ctx context.Context) error {
 }
 
 func (b *Broker) run(ctx context.Context) (err error) {
-	if b.operator, err = openOperator(filepath.Join(b.config.Dir, "operator.json")); err != nil {
+	if err := claimFolder(b.config.Dir, b.config.Cluster); err != nil {
+		return fmt.Errorf("data folder %s: %w", b.config.Dir, err)
+	}
+	if b.operator, err = b.config.operator(); err != nil {
 		return err
 	}
 	app, err := b.operator.appAccount()
@@ -160,18 +167,25 @@ func (b *Broker) serve(ctx context.Context, app *nats.Conn) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	b.ctx = ctx
-	if b.registry, err = openRegistry(ctx, app, b.config.Logger, b.changed); err != nil {
+	if err := b.node.waitCurrent(ctx); err != nil {
 		return b.stopped(ctx, err)
 	}
-	if b.store, err = openStore(ctx, app); err != nil {
+	if b.registry, err = openRegistry(ctx, app, b.config, b.changed); err != nil {
 		return b.stopped(ctx, err)
 	}
-	if b.cursors, err = openCursors(ctx, app); err != nil {
+	if b.store, err = openStore(ctx, app, b.config); err != nil {
+		return b.stopped(ctx, err)
+	}
+	if b.cursors, err = openCursors(ctx, app, b.config); err != nil {
 		return b.stopped(ctx, err)
 	}
 	b.start(func() { cancel(b.registry.run(ctx)) })
 	select {
 	case <-b.registry.loaded:
+		if err := b.join(ctx, app); err != nil {
+			cancel(err)
+			break
+		}
 		close(b.ready)
 		b.start(b.sweep)
 		b.start(b.finishDeletions)
@@ -181,6 +195,24 @@ func (b *Broker) serve(ctx context.Context, app *nats.Conn) (err error) {
 	<-ctx.Done()
 	b.shutdown()
 	return b.stopped(ctx, context.Cause(ctx))
+}
+
+// join makes the node known to its cluster, if it is in one, and begins its membership.
+func (b *Broker) join(ctx context.Context, app *nats.Conn) error {
+	if b.config.Cluster == nil {
+		return nil
+	}
+	err := retry(ctx, func(ctx context.Context) error { return b.registry.check(ctx, b.config.Node) })
+	if err != nil {
+		return err
+	}
+	b.members = newMembers(b.config.Node, app, b.registry.nodeCount)
+	b.start(func() {
+		if err := b.members.run(ctx, b.loseKeys); err != nil {
+			b.config.Logger.Error("node is no member of its cluster", "error", err)
+		}
+	})
+	return nil
 }
 
 // stopped is what Run returns for err: nothing if the caller wanted the end.

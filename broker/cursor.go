@@ -35,7 +35,6 @@ func (rec cursorRecord) continues(other cursorRecord) bool {
 // cursors keeps the copies, for all tenants in one bucket, by tenant's UID and source. A copy is
 // written a while after what it is of, so that a busy source costs no second write for each batch.
 type cursors struct {
-	js jetstream.JetStream
 	kv jetstream.KeyValue
 
 	mu   sync.Mutex
@@ -44,16 +43,14 @@ type cursors struct {
 
 const cursorBucket = "cursors"
 
-func openCursors(ctx context.Context, nc *nats.Conn) (*cursors, error) {
+func openCursors(ctx context.Context, nc *nats.Conn, config Config) (*cursors, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return nil, fmt.Errorf("open cursors: %w", err)
 	}
-	c := &cursors{js: js, late: map[*sourceStore]time.Time{}}
+	c := &cursors{late: map[*sourceStore]time.Time{}}
 	err = retry(ctx, func(ctx context.Context) (err error) {
-		c.kv, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-			Bucket: cursorBucket, History: 1, Replicas: replicas, Storage: jetstream.FileStorage, MaxValueSize: 64 << 10,
-		})
+		c.kv, err = openBucket(ctx, js, bucket{name: cursorBucket, replicas: config.replicas(), maxValue: 64 << 10})
 		return err
 	})
 	if err != nil {
@@ -64,7 +61,11 @@ func openCursors(ctx context.Context, nc *nats.Conn) (*cursors, error) {
 
 // read returns the copy at key, the zero record if there is none.
 func (c *cursors) read(ctx context.Context, key string) (rec cursorRecord, err error) {
-	entry, err := c.kv.Get(ctx, key)
+	var entry jetstream.KeyValueEntry
+	err = retry(ctx, func(ctx context.Context) (err error) {
+		entry, err = c.kv.Get(ctx, key)
+		return err
+	})
 	switch {
 	case errors.Is(err, jetstream.ErrKeyNotFound):
 		return rec, nil

@@ -46,6 +46,8 @@ const (
 	codeBatchDuplicate       = 10201
 	codeDuplicateConflict    = 10158
 	codeTooManyBatches       = 10210
+	codeNoPeers              = 10005 // too few nodes for all copies
+	codeStreamOffline        = 10118
 )
 
 // hasCode tells whether err is the server's answer with one of codes.
@@ -63,11 +65,12 @@ func hasCode(err error, codes ...jetstream.ErrorCode) bool {
 }
 
 // transient tells whether the same request can succeed later: nobody answered (an election, a
-// reconnect), or the server says 503, as it does for an account that is only just being set up.
+// reconnect), too few nodes are there, or the server says 503, as it does for an account that is only
+// just being set up.
 func transient(err error) bool {
 	var api *jetstream.APIError
 	if errors.As(err, &api) {
-		return api.Code == 503 && api.ErrorCode != codeStoreFailed
+		return api.Code == 503 && api.ErrorCode != codeStoreFailed || hasCode(err, codeNoPeers, codeStreamOffline)
 	}
 	for _, target := range []error{
 		nats.ErrTimeout, nats.ErrNoResponders, nats.ErrDisconnected, nats.ErrConnectionReconnecting,

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -151,4 +152,17 @@ func (b *Broker) Header(ctx context.Context, tb testing.TB, tenant string, seq u
 		return err
 	})
 	return h
+}
+
+// HistoryLeader returns the number of the node, from 0, that leads the tenant's history; nodes are
+// called n1, n2 and so on.
+func (b *Broker) HistoryLeader(ctx context.Context, tb testing.TB, tenant string) (number int) {
+	b.withStream(ctx, tb, tenant, func(_ *link, s jetstream.Stream) error {
+		info, err := s.Info(ctx)
+		if err == nil {
+			_, err = fmt.Sscanf(info.Cluster.Leader, "n%d", &number)
+		}
+		return err
+	})
+	return number - 1
 }

@@ -112,7 +112,7 @@ func (l *link) streamConfig(metadata map[string]string) jetstream.StreamConfig {
 		age, _ = time.ParseDuration(defaultHistoryAge)
 	}
 	return jetstream.StreamConfig{
-		Name: historyStream, Subjects: []string{eventPrefix + ">"}, Storage: jetstream.FileStorage, Replicas: replicas,
+		Name: historyStream, Subjects: []string{eventPrefix + ">"}, Storage: jetstream.FileStorage, Replicas: l.broker.config.replicas(),
 		MaxAge: age, MaxBytes: cmp.Or(quotas.HistoryBytes, defaultHistoryBytes), Discard: jetstream.DiscardOld,
 		Duplicates: min(duplicateWindow, age), AllowDirect: true, AllowAtomicPublish: true,
 		RePublish: &jetstream.RePublish{Source: eventPrefix + ">", Destination: livePrefix + ">"},
@@ -145,7 +145,7 @@ func (b *Broker) applyQuotas(ctx context.Context, t Tenant) error {
 
 // extent asks the stream's leader. ErrGone if there is another stream now, or none.
 func (h *history) extent(ctx context.Context) (extent, error) {
-	m, err := h.link.nc.RequestWithContext(ctx, "$JS.API.STREAM.INFO."+historyStream, nil)
+	m, err := h.link.ask(ctx, "$JS.API.STREAM.INFO."+historyStream, nil)
 	if err != nil {
 		return extent{}, err
 	}
@@ -181,6 +181,35 @@ func (h *history) nextStored(ctx context.Context, seq uint64) (next uint64, foun
 	return m.Seq, found, err
 }
 
+// complete returns nil if nothing of pattern is stored from seq to the end, of what a reading came to
+// its own end. In a cluster it may have been answered by a copy that lags: then the error is errLags.
+func (h *history) complete(ctx context.Context, pattern string, seq, end uint64) error {
+	if h.link.broker.config.Cluster == nil || seq > end {
+		return nil
+	}
+	m, found, err := h.stored(ctx, storedQuery{Seq: seq, NextBySubject: eventPrefix + pattern})
+	if err == nil && found && m.Seq <= end {
+		err = errLags
+	}
+	return err
+}
+
+// before returns nil if what is stored at seq is older than t; errLags if a reading found nothing
+// since t that is there.
+func (h *history) before(ctx context.Context, seq uint64, t time.Time) error {
+	if h.link.broker.config.Cluster == nil || seq == 0 {
+		return nil
+	}
+	m, found, err := h.stored(ctx, storedQuery{Seq: seq})
+	if err == nil && found && !m.Time.Before(t) {
+		err = errLags
+	}
+	return err
+}
+
+// errLags is transient.
+var errLags = fmt.Errorf("a copy of the history lags: %w", nats.ErrTimeout)
+
 // storedQuery asks for one message.
 type storedQuery struct {
 	Seq           uint64 `json:"seq,omitempty"`
@@ -189,8 +218,9 @@ type storedQuery struct {
 }
 
 type storedMessage struct {
-	Seq  uint64 `json:"seq"`
-	Data []byte `json:"data"`
+	Seq  uint64    `json:"seq"`
+	Data []byte    `json:"data"`
+	Time time.Time `json:"time"`
 }
 
 // stored asks the stream's leader, which alone has all that was acknowledged.
@@ -199,7 +229,7 @@ func (h *history) stored(ctx context.Context, query storedQuery) (m storedMessag
 	if err != nil {
 		return m, false, err
 	}
-	reply, err := h.link.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+historyStream, body)
+	reply, err := h.link.ask(ctx, "$JS.API.STREAM.MSG.GET."+historyStream, body)
 	if err != nil {
 		return m, false, err
 	}

@@ -101,9 +101,8 @@ func (l *link) openKV(ctx context.Context) (err error) {
 	if err := l.err(); err != nil || l.kv != nil {
 		return err
 	}
-	l.kv, err = l.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket: kvBucket, History: 1, MaxBytes: kvBytes, Storage: jetstream.FileStorage, Replicas: replicas,
-		LimitMarkerTTL: time.Minute,
+	l.kv, err = openBucket(ctx, l.js, bucket{
+		name: kvBucket, replicas: l.broker.config.replicas(), maxBytes: kvBytes, markerAge: time.Minute,
 	})
 	return err
 }

@@ -219,6 +219,19 @@ func (b *Broker) idleLinks() (idle []*link) {
 	return idle
 }
 
+// ask sends a question to a stream's leader, again if there is no answer: while there is no leader
+// nobody says so.
+func (l *link) ask(ctx context.Context, subject string, body []byte) (*nats.Msg, error) {
+	for try := 0; ; try++ {
+		attempt, cancel := context.WithTimeout(ctx, time.Second)
+		m, err := l.nc.RequestWithContext(attempt, subject, body)
+		cancel()
+		if err == nil || !transient(err) || !pause(ctx, try) {
+			return m, err
+		}
+	}
+}
+
 // slot takes a place in a bounded group, which the returned function gives back.
 func (l *link) slot(ctx context.Context, group chan struct{}) (func(), error) {
 	select {

@@ -15,9 +15,6 @@ import (
 	"github.com/nats-io/nkeys"
 )
 
-// replicas is how many copies of a stream there are. Everything that makes a stream asks here.
-const replicas = 1
-
 // node is the embedded NATS server.
 type node struct {
 	server   *server.Server
@@ -48,7 +45,11 @@ func startNode(c Config, op *operator, app *account) (_ *node, err error) {
 	if err := errors.Join(n.resolver.Store(system, token), n.resolver.Store(app.id, appToken)); err != nil {
 		return nil, fmt.Errorf("store accounts: %w", err)
 	}
-	if n.server, err = server.NewServer(n.options(c, op, system)); err != nil {
+	options, err := n.options(c, op, system)
+	if err != nil {
+		return nil, fmt.Errorf("embedded server: %w", err)
+	}
+	if n.server, err = server.NewServer(options); err != nil {
 		return nil, fmt.Errorf("embedded server: %w", err)
 	}
 	n.server.SetLoggerV2(serverLog{c.Logger}, false, false, false)
@@ -59,11 +60,10 @@ func startNode(c Config, op *operator, app *account) (_ *node, err error) {
 	return n, nil
 }
 
-// options is the one place that decides how the server listens, and where a cluster's routes go.
-func (n *node) options(c Config, op *operator, system string) *server.Options {
-	return &server.Options{
+func (n *node) options(c Config, op *operator, system string) (*server.Options, error) {
+	o := &server.Options{
 		ServerName:       c.Node,
-		DontListen:       true, // clients are in process; in a cluster it must be false
+		DontListen:       true, // clients are in process
 		NoSigs:           true,
 		TrustedOperators: []*jwt.OperatorClaims{op.claims},
 		SystemAccount:    system,
@@ -78,6 +78,29 @@ func (n *node) options(c Config, op *operator, system string) *server.Options {
 		SyncAlways:             c.Fsync,
 		DisableJetStreamBanner: true,
 	}
+	if c.Cluster == nil {
+		return o, nil
+	}
+	return o, c.Cluster.options(o)
+}
+
+// waitCurrent waits until storage has a leader, and this node knows what the others do. At first that
+// takes most of the nodes, and five to ten seconds.
+func (n *node) waitCurrent(ctx context.Context) error {
+	const each = 50 * time.Millisecond
+	tick := time.NewTicker(each)
+	defer tick.Stop()
+	for waited := time.Duration(0); !n.server.JetStreamIsCurrent(); waited += each {
+		if waited%(10*time.Second) == 0 && waited > 0 {
+			n.log.Warn("storage waits for the other nodes", "connected", n.server.NumRoutes() > 0)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // connect logs in to an account in process. The account must be known to the server.
@@ -105,6 +128,7 @@ func (n *node) connError(nc *nats.Conn, sub *nats.Subscription, err error) {
 // stop ends the server and waits for it.
 func (n *node) stop() {
 	if n.server != nil {
+		n.server.LameDuckShutdown()
 		n.server.Shutdown()
 		n.server.WaitForShutdown()
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
@@ -30,6 +31,22 @@ type operatorFile struct {
 	Signing  string `json:"signing"`
 	System   string `json:"system"`
 	Master   []byte `json:"master"`
+}
+
+// operatorName is the file of a node that is alone.
+const operatorName = "operator.json"
+
+// operator returns the cluster's operator, or that of the data folder.
+func (c Config) operator() (*operator, error) {
+	if c.Cluster == nil {
+		return openOperator(filepath.Join(c.Dir, operatorName))
+	}
+	shared := c.Cluster.Key.Operator()
+	op := &operator{identity: shared.Identity, signing: shared.Signing, system: shared.System, master: shared.Master}
+	if err := op.encode(); err != nil {
+		return nil, fmt.Errorf("operator keys of the cluster: %w", err)
+	}
+	return op, nil
 }
 
 // openOperator reads the keys from path, or makes them if there is no such file.

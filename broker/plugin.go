@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -51,6 +52,29 @@ func (v *View) Version(reference string) (PluginVersion, bool) {
 	return PluginVersion{}, false
 }
 
+// checkPlugin returns an *InvalidError if reference is to a plugin that is not there. It may have been
+// uploaded on another node a moment ago.
+func (b *Broker) checkPlugin(ctx context.Context, tenant, reference string) error {
+	if reference == "" {
+		return nil
+	}
+	for try := 0; ; try++ {
+		view, ok := b.registry.view(tenant)
+		if !ok {
+			return nil // changePart finds out why
+		}
+		if _, ok := view.Version(reference); ok {
+			return nil
+		}
+		if try > 0 || b.config.Cluster == nil {
+			return invalid("plugin", "%s is not there", reference)
+		}
+		if err := b.registry.sync(ctx); err != nil {
+			return err
+		}
+	}
+}
+
 // PutPlugin stores wasm and then a new version of the plugin v.Name for it. Digest, Exports,
 // Imports and Language are v's; the rest is filled in. When the newest version has the same digest,
 // that one is the answer and nothing is written.
@@ -88,6 +112,9 @@ func (b *Broker) PutPlugin(ctx context.Context, tenant string, v PluginVersion, 
 		})
 	})
 	if err != nil {
+		return v, false, fmt.Errorf("put plugin %s: %w", v.Name, err)
+	}
+	if err := b.store.put(ctx, v.Digest, wasm); err != nil { // another node may have dropped them meanwhile
 		return v, false, fmt.Errorf("put plugin %s: %w", v.Name, err)
 	}
 	b.dropUnused(ctx, dropped)
@@ -146,8 +173,8 @@ func (b *Broker) DeletePlugin(ctx context.Context, tenant, name string) error {
 			return fmt.Errorf("delete plugin %s, which source %s names: %w", name, source.Name, ErrInUse)
 		}
 	}
-	if _, ok := view.Plugins[name]; !ok {
-		return fmt.Errorf("plugin %s: %w", name, ErrNotFound)
+	if !abi.ValidName(name) {
+		return fmt.Errorf("plugin %q: %w", name, ErrNotFound)
 	}
 	if err := b.store.take(ctx); err != nil {
 		return err
@@ -155,8 +182,10 @@ func (b *Broker) DeletePlugin(ctx context.Context, tenant, name string) error {
 	defer b.store.give()
 	var gone []PluginVersion
 	err = change(ctx, b.registry, "plugins."+tenant+"."+name, func(rec pluginRecord, _ bool) (pluginRecord, bool, error) {
-		gone = rec.Versions
-		return pluginRecord{Last: rec.Last}, len(gone) > 0, nil
+		if gone = rec.Versions; len(gone) == 0 {
+			return rec, false, ErrNotFound
+		}
+		return pluginRecord{Last: rec.Last}, true, nil
 	})
 	if err != nil {
 		return fmt.Errorf("delete plugin %s: %w", name, err)
@@ -184,10 +213,31 @@ func (b *Broker) dropUnused(ctx context.Context, versions []PluginVersion) {
 		if b.registry.hasDigest(version.Digest) {
 			continue
 		}
-		if err := b.store.remove(ctx, version.Digest); err != nil && b.ctx.Err() == nil {
+		if err := b.dropBytes(ctx, version.Digest); err != nil && b.ctx.Err() == nil {
 			b.config.Logger.Warn("unused plugin bytes are still there", "digest", version.Digest, "error", err)
 		}
 	}
+}
+
+// dropBytes deletes bytes that no record has, and puts them back if another node wrote one meanwhile.
+func (b *Broker) dropBytes(ctx context.Context, digest string) error {
+	if b.config.Cluster == nil {
+		return b.store.remove(ctx, digest)
+	}
+	wasm, err := b.store.get(ctx, digest)
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	if err := b.store.remove(ctx, digest); err != nil {
+		return err
+	}
+	if err := b.registry.check(ctx, b.config.Node); err != nil { // all that is written is shown then
+		return errors.Join(err, b.store.put(ctx, digest, wasm))
+	}
+	if b.registry.hasDigest(digest) {
+		return b.store.put(ctx, digest, wasm)
+	}
+	return nil
 }
 
 // dropOrphans deletes bytes that a process left behind which ended between storing or deleting a

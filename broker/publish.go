@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -21,6 +22,7 @@ type Publication struct {
 	Name    string // event type, may be empty
 	Key     string // idempotency: within two minutes, a second publication to the subject with it stores nothing
 
+	id       string // in a cluster, of one without Key, so that it can be repeated
 	source   string // that it is an output of
 	sourceID string // of the remote event that it came from
 }
@@ -58,7 +60,7 @@ func (p Publication) message() *nats.Msg {
 			m.Header.Set(h.name, h.value)
 		}
 	}
-	if p.Key != "" {
+	if p.repeatable() {
 		if m.Header == nil {
 			m.Header = make(nats.Header, 1)
 		}
@@ -67,9 +69,15 @@ func (p Publication) message() *nats.Msg {
 	return m
 }
 
+// repeatable tells whether p can be sent again without being stored twice.
+func (p Publication) repeatable() bool { return p.Key != "" || p.id != "" }
+
 // messageID is short whatever the key holds, and of no form that native clients are likely to use.
 // It is for one subject: who may publish to some only must not be able to take others' keys.
 func (p Publication) messageID() string {
+	if p.Key == "" {
+		return "once-" + p.id
+	}
 	kind := "key-"
 	if p.source != "" {
 		kind = "source-" + p.source + "-"
@@ -96,7 +104,7 @@ func (b *Broker) Publish(ctx context.Context, tenant string, p Publication) (Pos
 	}
 	ctx, stop := l.within(ctx)
 	defer stop()
-	m := p.message()
+	m := b.repeatable(p).message()
 	for try := 0; ; try++ {
 		ack, err := l.publish(ctx, m)
 		if err == nil {
@@ -105,7 +113,7 @@ func (b *Broker) Publish(ctx context.Context, tenant string, p Publication) (Pos
 			}
 			return Position{Epoch: h.epoch, Seq: ack.Seq}, nil
 		}
-		if !repeatable(err, p.Key != "") || !pause(ctx, try) {
+		if !repeatable(err, p.Key != "" || b.config.Cluster != nil) || !pause(ctx, try) {
 			return Position{}, l.failed("publish", err)
 		}
 		if h, err = l.reopen(ctx, h, err); err != nil {
@@ -114,10 +122,17 @@ func (b *Broker) Publish(ctx context.Context, tenant string, p Publication) (Pos
 	}
 }
 
+// repeatable gives p an id where it has to be repeated through elections. A node that is alone spares
+// itself the memory for all ids of the last two minutes.
+func (b *Broker) repeatable(p Publication) Publication {
+	if p.Key == "" && b.config.Cluster != nil {
+		p.id = randomID()
+	}
+	return p
+}
+
 // repeatable tells whether a publication that met err can be sent again without being stored twice.
-// Without a key that is only so when the server says that it was not stored. (With copies on other
-// nodes every publication will need an id of its own, to be repeated through elections; with one
-// copy that would only cost memory.)
+// Without an id that is only so when the server says that it was not stored.
 func repeatable(err error, keyed bool) bool {
 	var api *jetstream.APIError
 	if errors.Is(err, nats.ErrNoResponders) || errors.As(err, &api) {
@@ -126,11 +141,20 @@ func repeatable(err error, keyed bool) bool {
 	return keyed && transient(err)
 }
 
-// reopen looks for the history again when nobody answers for it.
+// reopen looks for the history again when nobody answers for it. In a cluster that is mostly an
+// election, so it asks first, and not for long.
 func (l *link) reopen(ctx context.Context, h *history, err error) (*history, error) {
-	if errors.Is(err, nats.ErrNoResponders) {
-		l.forget(h)
+	if !errors.Is(err, nats.ErrNoResponders) {
+		return h, nil
 	}
+	if l.broker.config.Cluster != nil {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		if _, err := h.extent(ctx); !errors.Is(err, ErrGone) {
+			return h, nil
+		}
+	}
+	l.forget(h)
 	return l.history(ctx)
 }
 
@@ -145,7 +169,7 @@ type ack struct {
 // publish sends one message and waits for its acknowledgement, but not so long that it could not be
 // sent again.
 func (l *link) publish(ctx context.Context, m *nats.Msg) (ack, error) {
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout/3)
+	ctx, cancel := context.WithTimeout(ctx, l.broker.config.patience())
 	defer cancel()
 	reply, err := l.nc.RequestMsgWithContext(ctx, m)
 	if err != nil {

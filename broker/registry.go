@@ -20,6 +20,7 @@ const (
 	registryBucket = "registry"
 	maxRecordBytes = 1 << 20
 	markerAge      = 24 * time.Hour   // how long a deleted record's marker stays
+	attemptTimeout = time.Second      // of the first try of what is tried again: where there is no leader, nobody answers
 	writeTimeout   = 15 * time.Second // of a write whose caller sets no earlier end; longer than an election
 )
 
@@ -35,23 +36,23 @@ type registry struct {
 
 	mu    sync.RWMutex
 	views map[string]*View // also of tenants that are being deleted; see View.live
+	nodes map[string]bool  // that there are, dead ones too
 	shown uint64           // revision that views and changed have caught up with
 	moved chan struct{}    // closed when shown changes
 }
 
-func openRegistry(ctx context.Context, nc *nats.Conn, log *slog.Logger, changed func(string, *View)) (*registry, error) {
+func openRegistry(ctx context.Context, nc *nats.Conn, c Config, changed func(string, *View)) (*registry, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return nil, fmt.Errorf("open registry: %w", err)
 	}
 	r := &registry{
-		js: js, log: log, changed: changed, loaded: make(chan struct{}),
-		views: map[string]*View{}, moved: make(chan struct{}),
+		js: js, log: c.Logger, changed: changed, loaded: make(chan struct{}),
+		views: map[string]*View{}, nodes: map[string]bool{}, moved: make(chan struct{}),
 	}
 	err = retry(ctx, func(ctx context.Context) (err error) {
-		r.kv, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-			Bucket: registryBucket, History: 1, Replicas: replicas, Storage: jetstream.FileStorage,
-			MaxValueSize: maxRecordBytes, LimitMarkerTTL: markerAge,
+		r.kv, err = openBucket(ctx, js, bucket{
+			name: registryBucket, replicas: c.replicas(), maxValue: maxRecordBytes, markerAge: markerAge,
 		})
 		return err
 	})
@@ -189,6 +190,22 @@ func (r *registry) remove(ctx context.Context, key string) error {
 	return r.wait(ctx, revision)
 }
 
+// sync waits until the watch has shown all that is stored now.
+func (r *registry) sync(ctx context.Context) error {
+	var last uint64
+	err := retry(ctx, func(ctx context.Context) error {
+		s, err := r.js.Stream(ctx, "KV_"+registryBucket)
+		if err == nil {
+			last = s.CachedInfo().State.LastSeq
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return r.wait(ctx, last)
+}
+
 // check writes a record and waits until the watch has shown it.
 func (r *registry) check(ctx context.Context, node string) error {
 	revision, err := r.kv.Put(ctx, "nodes."+node, []byte(strconv.FormatInt(time.Now().UnixMilli(), 10)))
@@ -196,6 +213,28 @@ func (r *registry) check(ctx context.Context, node string) error {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return r.wait(ctx, revision)
+}
+
+// nodeCount is how many nodes there are, dead ones too.
+func (r *registry) nodeCount() int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.nodes)
+}
+
+// sawNode notes that entry is the record of a node, if it is.
+func (r *registry) sawNode(entry jetstream.KeyValueEntry) {
+	kind, node, _ := splitKey(entry.Key())
+	if kind != "nodes" {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if entry.Operation() == jetstream.KeyValuePut {
+		r.nodes[node] = true
+	} else {
+		delete(r.nodes, node)
+	}
 }
 
 // splitKey reads a record's key; kind is tenants or that of a tenant's part, and name is empty for a
@@ -209,7 +248,7 @@ func splitKey(key string) (kind, tenant, name string) {
 // retry calls f until it succeeds, fails for good, or ctx ends; then it returns f's error.
 func retry(ctx context.Context, f func(ctx context.Context) error) error {
 	for try := 0; ; try++ {
-		attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
+		attempt, cancel := context.WithTimeout(ctx, attemptTimeout*time.Duration(min(try+1, 5)))
 		err := f(attempt)
 		cancel()
 		if err == nil || !transient(err) {

@@ -57,7 +57,6 @@ func (s *Subscription) checkReach() error {
 // events up to the sequence that the least far reading came to.
 func (s *Subscription) readMerged(ctx context.Context) ([]*abi.Event, uint64, error) {
 	// Everything up to the floor was stored before the reading began, so a whole reading has it.
-	// (With replicas the end of a reading will have to be confirmed by the leader, as hub.hole does.)
 	floor := s.filter.begin()
 	var all []*abi.Event
 	through := uint64(0)
@@ -76,6 +75,9 @@ func (s *Subscription) readMerged(ctx context.Context) ([]*abi.Event, uint64, er
 			}
 		}
 		if whole {
+			if err := s.hub.history.complete(ctx, pattern, last+1, floor); err != nil {
+				return nil, 0, err
+			}
 			last = max(last, floor)
 		}
 		if i == 0 || last < through {

@@ -94,10 +94,8 @@ func (b *Broker) changeRoute(ctx context.Context, tenant, name string, pick func
 			if err != nil {
 				return r, false, err
 			}
-			if view, ok := b.registry.view(tenant); ok && spec.Plugin != "" {
-				if _, ok := view.Version(spec.Plugin); !ok {
-					return r, false, invalid("plugin", "%s is not there", spec.Plugin)
-				}
+			if err := b.checkPlugin(ctx, tenant, spec.Plugin); err != nil {
+				return r, false, err
 			}
 			last := 0
 			if len(current.Revisions) > 0 {
@@ -123,12 +121,11 @@ func sameSpec(a, b RouteSpec) bool {
 
 // DeleteRoute removes a route with its revisions; ErrNotFound if there is none.
 func (b *Broker) DeleteRoute(ctx context.Context, tenant, name string) error {
-	view, err := b.View(ctx, tenant)
-	if err != nil {
+	if _, err := b.View(ctx, tenant); err != nil {
 		return err
 	}
-	if _, ok := view.Routes[name]; !ok {
-		return fmt.Errorf("route %s: %w", name, ErrNotFound)
+	if !abi.ValidName(name) {
+		return fmt.Errorf("route %q: %w", name, ErrNotFound)
 	}
 	if err := b.registry.remove(ctx, "routes."+tenant+"."+name); err != nil {
 		return fmt.Errorf("delete route %s: %w", name, err)

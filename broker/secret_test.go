@@ -3,6 +3,9 @@ package broker_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -11,6 +14,25 @@ import (
 )
 
 const plain = "sk-this-is-the-secret-value"
+
+// search returns the files below dir that hold text.
+func search(t *testing.T, dir, text string) (found []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if strings.Contains(string(b), text) {
+			found = append(found, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
 
 func TestSecrets(t *testing.T) {
 	dir := t.TempDir()
@@ -30,8 +52,11 @@ func TestSecrets(t *testing.T) {
 		t.Errorf("the view has %+v", v.Secrets)
 	}
 	stop()
-	if n := files(t, dir, plain); n != 0 {
-		t.Errorf("the value is in %d files", n)
+	if found := search(t, dir, plain); len(found) != 0 {
+		t.Errorf("the value is in %q", found)
+	}
+	if len(search(t, dir, "secrets.acme.key")) == 0 {
+		t.Error("nor is its record, so this shows nothing")
 	}
 	b, _ = start(t, broker.Config{Dir: dir})
 	if got, err := b.Secret(ctx, "acme", "key"); got != plain || err != nil {

@@ -79,10 +79,8 @@ func (b *Broker) PutSource(ctx context.Context, tenant, name string, c source.Co
 		} else if sameConfig(rec.Config, c) {
 			return false, nil
 		}
-		if view, ok := b.registry.view(tenant); ok && c.Plugin != "" {
-			if _, ok := view.Version(c.Plugin); !ok {
-				return false, invalid("plugin", "%s is not there", c.Plugin)
-			}
+		if err := b.checkPlugin(ctx, tenant, c.Plugin); err != nil {
+			return false, err
 		}
 		rec.start(c)
 		return true, nil
@@ -169,8 +167,8 @@ func (b *Broker) DeleteSource(ctx context.Context, tenant, name string) error {
 	if err != nil {
 		return err
 	}
-	if _, ok := view.Sources[name]; !ok {
-		return fmt.Errorf("source %s: %w", name, ErrNotFound)
+	if !abi.ValidName(name) {
+		return fmt.Errorf("source %q: %w", name, ErrNotFound)
 	}
 	if err := b.registry.remove(ctx, "sources."+tenant+"."+name); err != nil {
 		return fmt.Errorf("delete source %s: %w", name, err)

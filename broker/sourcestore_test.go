@@ -23,7 +23,7 @@ func feed(t testing.TB, b *broker.Broker, spec broker.Spec) source.Store {
 // storeOf returns another store of the source's run.
 func storeOf(t testing.TB, b *broker.Broker) source.Store {
 	t.Helper()
-	v, err := b.View(within(t), "acme")
+	v, err := b.Fresh(within(t), "acme")
 	if err != nil {
 		t.Fatal(err)
 	}

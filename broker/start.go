@@ -88,6 +88,9 @@ func (s *Subscription) beginSince(ctx context.Context, t time.Time) error {
 		return err
 	}
 	if len(msgs) == 0 {
+		if err := s.hub.history.before(ctx, x.Last, t); err != nil {
+			return err
+		}
 		s.beginAt(x.Last)
 	} else {
 		s.beginAt(sequence(msgs[0]) - 1)

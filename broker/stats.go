@@ -13,6 +13,8 @@ type Stats struct {
 	Links         int64  // tenants with a connection now
 	Hubs          int64  // running now
 	Subscriptions int64  // open now
+	Nodes         int64  // of the cluster, that live as far as this one sees; 1 for one that is alone
+	Held          int64  // keys that this node holds, such as those of its sources
 }
 
 type counts struct {
@@ -24,11 +26,25 @@ type counts struct {
 func (b *Broker) Stats() Stats {
 	c := &b.counts
 	b.mu.Lock()
-	links := len(b.links)
+	links, held := len(b.links), len(b.held)
 	b.mu.Unlock()
 	return Stats{
 		Published: c.published.Load(), Replayed: c.replayed.Load(), Reads: c.reads.Load(),
 		Gaps: c.gaps.Load(), Filled: c.filled.Load(), Tenants: int64(len(b.Views())), Links: int64(links),
 		Hubs: c.hubs.Load(), Subscriptions: c.subscriptions.Load(),
+		Nodes: b.liveNodes(), Held: int64(held),
 	}
+}
+
+// liveNodes is how many nodes live, 0 before the broker is ready.
+func (b *Broker) liveNodes() int64 {
+	select {
+	case <-b.ready:
+	default:
+		return 0
+	}
+	if b.members == nil {
+		return 1
+	}
+	return int64(b.members.count())
 }

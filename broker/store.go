@@ -15,20 +15,20 @@ import (
 type store struct {
 	objects jetstream.ObjectStore
 	// turn is held from looking whether bytes are needed to the write that depends on it, so that
-	// no upload counts on bytes that a deletion is about to remove.
+	// no upload counts on bytes that a deletion is about to remove. It is this node's alone: an upload
+	// also looks again once its record is written, and a deletion once the bytes are gone, so that
+	// whatever their order on two nodes, one of them puts bytes back that are needed.
 	turn chan struct{}
 }
 
-func openStore(ctx context.Context, nc *nats.Conn) (*store, error) {
+func openStore(ctx context.Context, nc *nats.Conn, c Config) (*store, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return nil, fmt.Errorf("open plugin store: %w", err)
 	}
 	s := &store{turn: make(chan struct{}, 1)}
 	err = retry(ctx, func(ctx context.Context) (err error) {
-		s.objects, err = js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{
-			Bucket: "plugins", Replicas: replicas, Storage: jetstream.FileStorage,
-		})
+		s.objects, err = openObjects(ctx, js, "plugins", c.replicas())
 		return err
 	})
 	if err != nil {

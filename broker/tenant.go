@@ -108,6 +108,22 @@ func (b *Broker) View(ctx context.Context, tenant string) (*View, error) {
 	return nil, fmt.Errorf("tenant %s: %w: %w", tenant, ErrUnavailable, err)
 }
 
+// Fresh is View with all that was written, on whatever node, before it was called. It is for a caller
+// that does not find in a View what it looks for.
+func (b *Broker) Fresh(ctx context.Context, tenant string) (*View, error) {
+	if err := b.serving(ctx); err != nil {
+		return nil, err
+	}
+	if b.config.Cluster != nil {
+		ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+		defer cancel()
+		if err := b.registry.sync(ctx); err != nil {
+			return nil, fmt.Errorf("tenant %s: %w", tenant, err)
+		}
+	}
+	return b.View(ctx, tenant)
+}
+
 // Views returns all tenants by name, as this node knows them; none before Ready.
 func (b *Broker) Views() []*View {
 	select {

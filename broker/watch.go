@@ -43,9 +43,11 @@ func (r *registry) watch(ctx context.Context) error {
 				r.showWhole(whole, revision)
 				whole = nil
 			case whole != nil:
+				r.sawNode(entry)
 				r.apply(whole, entry)
 				revision = max(revision, entry.Revision())
 			default:
+				r.sawNode(entry)
 				r.show(entry)
 			}
 		}

@@ -13,13 +13,14 @@ import (
 // code is a compiled module. Plugins and live instances hold references; the last one closes it,
 // since closing it under a callback that runs would pull the code from under its feet.
 type code struct {
-	host     *Host
-	info     Info
-	compiled wazero.CompiledModule
-	pages    uint32     // that its memory has before anything runs
-	seed     *wasm.Seed // what was compiled, until the snapshot is taken; nil for a plain module
-	snapshot *snapshot  // nil: each instance starts as the module says
-	refs     int        // of Host.mu
+	host       *Host
+	info       Info
+	compiled   wazero.CompiledModule
+	tableBytes int64      // of Go's heap, for the tables of one instance
+	pages      uint32     // that its memory has before anything runs
+	seed       *wasm.Seed // what was compiled, until the snapshot is taken; nil for a plain module
+	snapshot   *snapshot  // nil: each instance starts as the module says
+	refs       int        // of Host.mu
 }
 
 // building is a build that others wait for.
@@ -127,7 +128,7 @@ func (c *code) close() error {
 func (c *code) try(ctx context.Context) error {
 	c.refs = 2 // the caller's, and one for the instance
 	output := &tail{}
-	i, err := c.start(ctx, c.host.newPluginLog(), output.line, nil)
+	i, err := c.start(ctx, c.host.newPluginLog(), output.line, nil, nil)
 	var trap *TrapError
 	switch {
 	case errors.As(err, &trap):

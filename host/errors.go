@@ -7,7 +7,8 @@ import (
 	"github.com/millrace/millrace/abi"
 )
 
-// ErrBusy is returned when as many instances live as Config.Instances allows.
+// ErrBusy is returned when as many instances live as Config.Instances allows, or there is no memory
+// for another one.
 var ErrBusy = errors.New("too many plugin instances")
 
 // ErrReleased is returned for a plugin that was released, or whose host was closed.
@@ -51,6 +52,9 @@ const (
 	LimitEventCPU Limit = "cpu per event"
 	LimitShare    Limit = "cpu share" // of all callbacks on one Share
 	LimitStack    Limit = "call depth"
+
+	LimitStackBytes Limit = "stack"
+	LimitMemory     Limit = "memory of all plugins"
 )
 
 // TrapError is a callback that did not come to its end: a fault of the guest, a limit, an exit.

@@ -49,15 +49,9 @@ func (p *Plugin) once(ctx context.Context, s *Session, callback string, e *abi.E
 	if err := p.offers(callback); err != nil {
 		return Outcome{}, err
 	}
-	i, err := p.pool.take(ctx)
+	i, err := p.lend(ctx, s)
 	if err != nil {
 		return Outcome{}, err
-	}
-	if i == nil {
-		if i, err = p.start(ctx, s); err != nil {
-			p.pool.put(nil)
-			return Outcome{}, fmt.Errorf("start instance: %w", err)
-		}
 	}
 	clean := false
 	defer func() { p.giveBack(i, clean) }()
@@ -70,8 +64,27 @@ func (p *Plugin) once(ctx context.Context, s *Session, callback string, e *abi.E
 	if err != nil {
 		return Outcome{}, err
 	}
-	clean = true
+	clean = i.overgrown() == nil
 	return outcome.of(callback, code)
+}
+
+// lend waits for a turn and returns an instance for it, which giveBack takes back.
+func (p *Plugin) lend(ctx context.Context, s *Session) (*instance, error) {
+	i, err := p.pool.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if i != nil && !i.stopped.Load() {
+		return i, nil
+	}
+	if i != nil {
+		i.close()
+	}
+	if i, err = p.start(ctx, s, &p.pool); err != nil {
+		p.pool.put(nil)
+		return nil, fmt.Errorf("start instance: %w", err)
+	}
+	return i, nil
 }
 
 // giveBack ends an instance's turn. One that is not clean is thrown away.

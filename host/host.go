@@ -38,6 +38,8 @@ type Host struct {
 	work      int           // preparations that run, plugins, instances: all that Close waits for
 	drained   chan struct{} // closed once closed is true and work is 0
 	instances int
+	live      map[*instance]struct{}
+	memory    memory
 
 	streams, events, traps, started, droppedLines atomic.Uint64
 }
@@ -73,7 +75,9 @@ func New(ctx context.Context, c Config) (*Host, error) {
 		builds:  map[string]*building{},
 		plugins: map[*Plugin]struct{}{},
 		drained: make(chan struct{}),
+		live:    map[*instance]struct{}{},
 	}
+	h.memory.most, h.memory.birth = c.TotalMemoryBytes, h.began
 	h.runtime = wazero.NewRuntimeWithConfig(ctx, runtimeConfig(c.MemoryBytes, cache.wazero))
 	if err := h.provide(ctx); err != nil {
 		return nil, errors.Join(err, h.runtime.Close(ctx), cache.close(ctx))
@@ -170,6 +174,9 @@ func (h *Host) Close(ctx context.Context) error {
 
 // enter counts one piece of work that Close has to wait for, and that many instances.
 func (h *Host) enter(instances int) error {
+	if instances > 0 && h.isFull() {
+		return ErrBusy
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
@@ -190,6 +197,20 @@ func (h *Host) leave(instances int) {
 	h.work--
 	h.instances -= instances
 	h.signalDrained()
+}
+
+// add lists an instance that lives, for reap.
+func (h *Host) add(i *instance) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.live[i] = struct{}{}
+}
+
+// remove takes an instance from the list, if it is there.
+func (h *Host) remove(i *instance) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.live, i)
 }
 
 // signalDrained wakes Close when nothing is left. It needs mu.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/millrace/millrace/abi"
@@ -33,24 +34,30 @@ type instance struct {
 	call      call // what runs now, or ran last
 	clock     clock
 	meter     meter
+	stack     stack             // of the function that runs
 	fuel      api.MutableGlobal // what is left; nil while wazero instantiates
-	share     *Share // that it runs on, or ran on last; nil: unlimited
+	share     *Share            // that it runs on, or ran on last; nil: unlimited
 	stdout    lineWriter
 	stderr    lineWriter
 	puts      *rate.Limiter
 	opens     *rate.Limiter
 	result    [1]uint64
+
+	pool    *pool                              // that it returns to; nil: none
+	stopped atomic.Bool                        // for holding too much memory
+	wake    atomic.Pointer[context.CancelFunc] // ends a wait
 }
 
 // callback is an export that was looked up once: that costs 4 µs and 12 KB.
 type callback struct {
 	name     string
 	function api.Function
+	stack    stack
 }
 
 // start makes an instance of c and runs what the module runs at its start. The instance takes the caller's reference of c, also when it fails. A module's own failure
 // is a *TrapError.
-func (c *code) start(ctx context.Context, log *pluginLog, sink lineSink, share *Share) (*instance, error) {
+func (c *code) start(ctx context.Context, log *pluginLog, sink lineSink, share *Share, pool *pool) (*instance, error) {
 	if err := c.host.enter(1); err != nil {
 		c.drop()
 		return nil, err
@@ -58,6 +65,7 @@ func (c *code) start(ctx context.Context, log *pluginLog, sink lineSink, share *
 	c.host.started.Add(1)
 	i := &instance{
 		code:  c,
+		pool:  pool,
 		clock: clock{began: c.host.began},
 		puts:  rate.NewLimiter(kvPutsPerSecond, kvPutsPerSecond),
 		opens: rate.NewLimiter(opensPerSecond, opensPerSecond),
@@ -69,6 +77,7 @@ func (c *code) start(ctx context.Context, log *pluginLog, sink lineSink, share *
 		i.close()
 		return nil, err
 	}
+	c.host.add(i)
 	return i, nil
 }
 
@@ -101,7 +110,7 @@ func (i *instance) initialize(ctx context.Context, log *pluginLog, sink lineSink
 // memory where it does not expect to be refused.
 func (i *instance) reserve() (err error) {
 	c := i.code
-	if i.memory, err = newRegion(c.host.config.MemoryBytes / pageBytes * pageBytes); err != nil {
+	if i.memory, err = newRegion(c.host.config.MemoryBytes/pageBytes*pageBytes, c.host.isFull); err != nil {
 		return err
 	}
 	if c.snapshot != nil {
@@ -118,6 +127,7 @@ func (i *instance) boot(ctx context.Context) error {
 		}
 	}
 	if start := i.module.ExportedFunction(abi.Initialize); start != nil {
+		i.stack = stackOf(start)
 		return start.CallWithStack(ctx, nil)
 	}
 	return nil
@@ -189,7 +199,12 @@ func (i *instance) run(name string) (int32, Outcome, error) {
 	i.begin()
 	defer i.done()
 	c := &i.call
-	err := i.function(name).CallWithStack(&c.guest, i.result[:])
+	callback := i.callback(name)
+	i.stack = callback.stack
+	err := callback.function.CallWithStack(&c.guest, i.result[:])
+	if f := i.dispossessed(); f != nil && (err == nil || exited(err)) {
+		err = f // what it returned once its wait was cut short says nothing
+	}
 	switch {
 	case err == nil:
 		return int32(uint32(i.result[0])), c.outcome, nil
@@ -200,16 +215,25 @@ func (i *instance) run(name string) (int32, Outcome, error) {
 	return 0, Outcome{}, explain(name, err)
 }
 
-// function is the callback of that name, which the module exports.
-func (i *instance) function(name string) api.Function {
+// callback is the callback of that name, which the module exports.
+func (i *instance) callback(name string) callback {
 	for _, c := range i.callbacks {
 		if c.name == name {
-			return c.function
+			return c
 		}
 	}
 	f := i.module.ExportedFunction(name)
-	i.callbacks = append(i.callbacks, callback{name, f})
-	return f
+	i.callbacks = append(i.callbacks, callback{name, f, stackOf(f)})
+	return i.callbacks[len(i.callbacks)-1]
+}
+
+// overgrown is what a guest is to be stopped with whose calls take too much stack. Between two looks
+// it can take more, up to wazero's own limit, as long as it runs.
+func (i *instance) overgrown() *fault {
+	if most := i.code.host.config.StackBytes; i.stack.size() > most {
+		return &fault{fmt.Sprintf("more than %d bytes of stack for calls inside each other", most), LimitStackBytes}
+	}
+	return nil
 }
 
 // close frees the instance and gives its reference of the code back. Its memory goes last, and goes
@@ -226,6 +250,7 @@ func (i *instance) close() {
 	if err != nil {
 		i.code.host.config.Logger.Error("close instance", "digest", i.code.info.Digest, "error", err)
 	}
+	i.code.host.remove(i)
 	i.code.drop()
 	i.code.host.leave(1)
 }

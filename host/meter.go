@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
@@ -112,7 +113,8 @@ func (i *instance) read() reading {
 // pay takes processor time from what the guest has left, and waits where the share that it runs on
 // is used up. It returns what the guest is to be stopped with.
 func (c *call) pay(spent time.Duration) *fault {
-	if f := c.overdue(); f != nil {
+	c.host.isFull() // which may have this one stopped
+	if f := cmp.Or(c.overdue(), c.instance.overgrown(), c.instance.dispossessed()); f != nil {
 		return f
 	}
 	config := c.host.config
@@ -158,6 +160,9 @@ func (c *call) enterHost() *fault {
 	c.called = true
 	if c.phase == streaming {
 		c.spent = 0 // a slice is what lies between two calls
+	}
+	if f := cmp.Or(c.instance.overgrown(), c.instance.dispossessed()); f != nil {
+		return f
 	}
 	if c.phase == inEvent && c.instance.meter.calls%16 != 0 {
 		return nil

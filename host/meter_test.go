@@ -93,6 +93,39 @@ func TestCallDepth(t *testing.T) {
 	wantTrap(t, second(s.event("")), host.LimitStack, "")
 }
 
+// TestStackBytes goes as deep with frames that hold many values as it may, and then further.
+func TestStackBytes(t *testing.T) {
+	deep := func(n int) []byte {
+		m := newModule()
+		m.imported("isClosed")
+		var code [][]byte
+		for range 100 { // values that live across the call
+			code = append(code, i32(0), load)
+		}
+		code = append(code, localGet0, []byte{0x04, 0x40}, // if local 0, call with one less, then call the host
+			localGet0, i32(1), []byte{0x6b}, call(1), drop, []byte{0x0b}, call(0), drop)
+		down := m.function("i:i", 0, append(code, slices.Repeat([][]byte{{0x6a}}, 99)...)...)
+		return m.export(abi.OnStream, i32(n), call(down), drop, i32(0)).export(abi.OnEvent, i32(n), call(down), drop, i32(0)).bytes()
+	}
+	s := set(t, host.Config{StackBytes: 1 << 20}, deep(300))
+	for range 3 {
+		if err := s.stream(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if _, err := s.event(""); err != nil {
+			t.Error(err)
+		}
+	}
+	s = set(t, host.Config{StackBytes: 1 << 20}, deep(9000))
+	for range 3 {
+		wantTrap(t, s.stream(t.Context()), host.LimitStackBytes, "more than 1048576 bytes of stack for calls inside each other")
+		wantTrap(t, second(s.event("")), host.LimitStackBytes, "")
+	}
+	if n := s.host.Stats().Instances; n != 0 {
+		t.Errorf("%d instances are kept with stacks that are too large", n)
+	}
+}
+
 // TestCollectorRunsBesideASpinningGuest would wait for ever if a guest could hold up the garbage
 // collector.
 func TestCollectorRunsBesideASpinningGuest(t *testing.T) {

@@ -93,8 +93,9 @@ func (p *Plugin) offers(callback string) error {
 	return nil
 }
 
-// start returns a fresh instance. What it writes meanwhile goes to the session's log.
-func (p *Plugin) start(ctx context.Context, s *Session) (*instance, error) {
+// start returns a fresh instance, of the pool if there is one. What it writes meanwhile goes to the
+// session's log.
+func (p *Plugin) start(ctx context.Context, s *Session, pool *pool) (*instance, error) {
 	p.mu.Lock()
 	released := p.released
 	if !released {
@@ -104,7 +105,7 @@ func (p *Plugin) start(ctx context.Context, s *Session) (*instance, error) {
 	if released {
 		return nil, ErrReleased
 	}
-	return p.code.start(ctx, p.log, s.Log, p.shareOf(s))
+	return p.code.start(ctx, p.log, s.Log, p.shareOf(s), pool)
 }
 
 func (p *Plugin) shareOf(s *Session) *Share { return cmp.Or(s.Share, p.share) }

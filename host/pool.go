@@ -71,6 +71,18 @@ func (p *pool) put(i *instance) (kept bool) {
 	return true
 }
 
+// evict takes an instance out of the pool. It tells whether it was there, and is the caller's now.
+func (p *pool) evict(i *instance) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at := slices.Index(p.idle, i)
+	if at < 0 {
+		return false
+	}
+	p.idle = slices.Delete(p.idle, at, at+1)
+	return true
+}
+
 // pass gives a turn to who waits for it longest. It needs mu.
 func (p *pool) pass() {
 	if len(p.waiting) == 0 {

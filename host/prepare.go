@@ -73,13 +73,18 @@ func (c *code) rewrite(m *wasm.Module) ([]byte, error) {
 	if seed != nil {
 		m = seed.Module
 	}
-	m, err := wasm.Meter(m, wasm.Metering{Depth: int64(c.host.config.CallDepth)})
+	m, err := wasm.Meter(m, wasm.Metering{Depth: int64(c.host.config.CallDepth), Switches: manyFunctions})
 	if err != nil {
 		return nil, refuse("module cannot be metered: %v", err)
 	}
+	c.tableBytes = m.TableBytes()
 	m.Customs = []wasm.Custom{{Name: "millrace", Data: []byte(c.info.Digest)}}
 	return m.Encode(), nil
 }
+
+// manyFunctions is how many functions in tables are worth code in their place. Modules of Go have
+// thousands there and get no slower by it; QuickJS has 407, and would.
+const manyFunctions = 1000
 
 // compiled compiles a module, or takes it from the cache. A cache that cannot be read is emptied.
 func (h *Host) compiled(ctx context.Context, digest string, module []byte) (wazero.CompiledModule, error) {

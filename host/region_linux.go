@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/tetratelabs/wazero/experimental"
@@ -22,17 +23,19 @@ const canSnapshot = true
 // wazero takes it for its allocator. The instance's owner maps and unmaps it, not wazero, which may
 // let go of it while a callback runs, or not at all.
 type region struct {
-	bytes []byte // all of it; nil once unmapped
-	open  uint64 // how far it can be accessed
+	bytes []byte        // all of it; nil once unmapped
+	start uintptr       // its address
+	open  atomic.Uint64 // how far it can be accessed; only the owner changes it
+	full  func() bool   // asked before it grows
 }
 
-// newRegion reserves addresses for size bytes, in whole pages of 64 KiB.
-func newRegion(size int64) (*region, error) {
+// newRegion reserves addresses for size bytes, in whole pages of 64 KiB. It does not grow while full.
+func newRegion(size int64, full func() bool) (*region, error) {
 	p, err := unix.MmapPtr(-1, 0, nil, uintptr(size), unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
 	if err != nil {
 		return nil, fmt.Errorf("reserve %d bytes of addresses: %w", size, err)
 	}
-	return &region{bytes: unsafe.Slice((*byte)(p), size)}, nil
+	return &region{bytes: unsafe.Slice((*byte)(p), size), start: uintptr(p), full: full}, nil
 }
 
 // show makes the image the beginning of the region, which must not be open yet. What the instance
@@ -49,7 +52,7 @@ func (r *region) show(m *image) error {
 	if err != nil {
 		return fmt.Errorf("map image: %w", err)
 	}
-	r.open = m.size
+	r.open.Store(m.size)
 	return nil
 }
 
@@ -69,7 +72,7 @@ func (r *region) Reallocate(size uint64) []byte {
 	if size > uint64(len(r.bytes)) {
 		return nil
 	}
-	if r.openTo(size) != nil {
+	if size > r.open.Load() && (r.full() || r.openTo(size) != nil) {
 		return nil
 	}
 	return r.bytes[:size:size]
@@ -77,14 +80,15 @@ func (r *region) Reallocate(size uint64) []byte {
 
 // openTo makes the first size bytes accessible, of which there are as many.
 func (r *region) openTo(size uint64) error {
-	if size <= r.open {
+	open := r.open.Load()
+	if size <= open {
 		return nil
 	}
-	more := r.bytes[r.open:size]
+	more := r.bytes[open:size]
 	if err := unix.Mprotect(more, unix.PROT_READ|unix.PROT_WRITE); err != nil {
 		return fmt.Errorf("open memory: %w", err)
 	}
-	r.open = size
+	r.open.Store(size)
 	return unlessUnknown(unix.Madvise(more, unix.MADV_NOHUGEPAGE)) // 2 MiB for a byte would be too much
 }
 

@@ -2,11 +2,12 @@ package host
 
 import (
 	"bytes"
+	"os"
 	"testing"
 )
 
 func TestRegion(t *testing.T) {
-	r, err := newRegion(4 * pageBytes)
+	r, err := newRegion(4*pageBytes, roomy)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +41,7 @@ func TestRegion(t *testing.T) {
 }
 
 func TestRegionThatCannotBe(t *testing.T) {
-	if _, err := newRegion(1 << 62); err == nil {
+	if _, err := newRegion(1<<62, roomy); err == nil {
 		t.Error("there is room for everything")
 	}
 }
@@ -53,7 +54,7 @@ func TestImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	shown := func() *region {
-		r, err := newRegion(8 * pageBytes)
+		r, err := newRegion(8*pageBytes, roomy)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +92,7 @@ func TestEmptyImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.close()
-	r, err := newRegion(pageBytes)
+	r, err := newRegion(pageBytes, roomy)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,4 +100,67 @@ func TestEmptyImage(t *testing.T) {
 	if err := r.show(m); err != nil {
 		t.Error(err)
 	}
+}
+
+// roomy is a node that is not full.
+func roomy() bool { return false }
+
+func TestFullRegionDoesNotGrow(t *testing.T) {
+	full := false
+	r, err := newRegion(4*pageBytes, func() bool { return full })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.unmap()
+	for _, tt := range []struct {
+		pages uint64
+		full  bool
+		grows bool
+	}{{2, false, true}, {3, true, false}, {2, true, true}, {1, true, true}, {3, false, true}, {5, false, false}} {
+		full = tt.full
+		if got := r.Reallocate(tt.pages*pageBytes) != nil; got != tt.grows {
+			t.Errorf("grows to %d pages where full is %v: %v", tt.pages, tt.full, got)
+		}
+	}
+}
+
+func TestHeldCountsWhatIsWritten(t *testing.T) {
+	m, err := newImage(make([]byte, 16*pageBytes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.close()
+	r, err := newRegion(64*pageBytes, roomy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.unmap()
+	if err := r.show(m); err != nil {
+		t.Fatal(err)
+	}
+	pages, err := openPageMap()
+	if err != nil {
+		t.Skip(err)
+	}
+	defer pages.close()
+	page := int64(os.Getpagesize())
+	want := func(n int64) {
+		t.Helper()
+		if got := r.held(pages); got != n*page {
+			t.Errorf("it holds %d bytes, want %d", got, n*page)
+		}
+	}
+	want(0)
+	for i := range int64(10) {
+		_ = r.bytes[i*page] // reading shares the image's pages
+	}
+	want(0)
+	for i := range int64(5) {
+		r.bytes[i*3*page] = 1
+	}
+	want(5)
+	r.Reallocate(40 * pageBytes)
+	want(5)
+	r.bytes[40*pageBytes-1] = 1
+	want(6)
 }

@@ -10,7 +10,7 @@ const canSnapshot = false
 // region would be the memory of one instance. Here that is wazero's own.
 type region struct{}
 
-func newRegion(int64) (*region, error) { return &region{}, nil }
+func newRegion(int64, func() bool) (*region, error) { return &region{}, nil }
 
 func (r *region) within(ctx context.Context) context.Context { return ctx }
 

@@ -29,7 +29,7 @@ func (p *Plugin) Stream(ctx context.Context, s Session) error {
 	}
 	hard, stop := withGrace(ctx, p.host.config.Grace)
 	defer stop()
-	i, err := p.start(hard, &s)
+	i, err := p.start(hard, &s, nil)
 	if err != nil {
 		return fmt.Errorf("start instance: %w", err)
 	}
@@ -38,8 +38,10 @@ func (p *Plugin) Stream(ctx context.Context, s Session) error {
 	if s.Started != nil {
 		s.Started()
 	}
+	ends, end := i.wakeable(ctx)
+	defer end()
 	c := i.next(streaming, p.log, p.shareOf(&s))
-	c.session, c.ends, c.hard = s, ctx, hard
+	c.session, c.ends, c.hard = s, ends, hard
 	c.inbox.from = s.Emitter
 	code, outcome, err := i.run(abi.OnStream)
 	if err == nil && code < 0 && !outcome.Close && ctx.Err() == nil {

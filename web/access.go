@@ -17,7 +17,7 @@ import (
 // Scopes of a token.
 const (
 	scopeAdmin     = "admin"     // all of the tenant
-	scopeDeploy    = "deploy"    // plugins and routes
+	scopeDeploy    = "deploy"    // plugins, routes, sources and secrets
 	scopePublish   = "publish"   // events, to the token's subjects
 	scopeSubscribe = "subscribe" // streams, of the token's subjects
 

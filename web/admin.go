@@ -33,6 +33,8 @@ func (s *Server) adminAPI(e *echo.Echo) {
 	s.tokenCalls(api)
 	s.pluginCalls(api)
 	s.routeCalls(api)
+	s.sourceCalls(api)
+	s.secretCalls(api)
 	s.eventCalls(e, api)
 }
 

@@ -41,21 +41,27 @@ func wasmWith(module, name string, memory bool, exports ...string) []byte {
 }
 
 func TestBadInput(t *testing.T) {
+	const v1 = "/v1/tenants/acme"
 	n := startNode(t, web.Config{})
-	n.must("PUT", "/v1/tenants/acme", nil, nil)
+	n.must("PUT", v1, map[string]any{"outbound": []string{"*.example.com", "example.com"}}, nil)
 	n.must("PUT", "/v1/tenants/other", nil, nil)
 	n.must("PUT", "/v1/tenants/acme/plugins/good", wasmWith("", "", true, "onStream"), nil)
 	n.must("PUT", "/v1/tenants/acme/plugins/chunks", wasmWith("", "", true, "onChunk"), nil)
 	n.must("PUT", "/v1/tenants/acme/plugins/mapper", wasmWith("", "", true, "onEvent"), nil)
 	n.route("acme", "taken", "/taken/:x", map[string]any{"plugin": "good"})
 	n.route("acme", "tail", "/tail", map[string]any{"subjects": []string{"a"}})
+	n.must("PUT", v1+"/secrets/key", "value", nil)
 	_, foreign := n.token("other", nil, "admin")
 	_, deploy := n.token("acme", nil, "deploy")
 	_, publish := n.token("acme", []string{"a.>"}, "publish")
-	const v1 = "/v1/tenants/acme"
 	type doc = map[string]any
 	route := func(more doc) doc {
 		d := doc{"path": "/x", "subjects": []string{"a"}}
+		maps.Copy(d, more)
+		return d
+	}
+	source := func(more doc) doc {
+		d := doc{"url": "https://example.com/feed", "subject": "a"}
 		maps.Copy(d, more)
 		return d
 	}
@@ -157,6 +163,64 @@ func TestBadInput(t *testing.T) {
 		{"callback: without a callback for routes", "PUT", v1 + "/routes/new/callback", "", wasmWith("", "", true, "onError"), 422, "body.plugin"},
 		{"callback: no token", "PUT", v1 + "/routes/new/callback", "-", wasmWith("", "", true, "onStream"), 401, ""},
 
+		{"tenant: outbound with a scheme", "PUT", v1, "", doc{"outbound": []string{"https://example.com"}}, 422, "body.outbound"},
+		{"tenant: outbound with a port", "PUT", v1, "", doc{"outbound": []string{"example.com:443"}}, 422, "body.outbound"},
+		{"tenant: outbound with a star inside", "PUT", v1, "", doc{"outbound": []string{"api.*.com"}}, 422, "body.outbound"},
+		{"tenant: outbound that is no list", "PUT", v1, "", doc{"outbound": "*"}, 422, "body.outbound"},
+
+		{"source: no body", "PUT", v1 + "/sources/s", "", nil, 400, ""},
+		{"source: no token", "PUT", v1 + "/sources/s", "-", source(nil), 401, ""},
+		{"source: foreign token", "PUT", v1 + "/sources/s", foreign, source(nil), 401, ""},
+		{"source: without the scope deploy", "PUT", v1 + "/sources/s", publish, source(nil), 403, ""},
+		{"source: bad name", "PUT", v1 + "/sources/S", "", source(nil), 422, "path.source"},
+		{"source: without a URL", "PUT", v1 + "/sources/s", "", doc{"subject": "a"}, 422, "body"},
+		{"source: without a subject", "PUT", v1 + "/sources/s", "", doc{"url": "https://example.com/"}, 422, "body"},
+		{"source: unknown field", "PUT", v1 + "/sources/s", "", source(doc{"colour": "red"}), 422, "body.colour"},
+		{"source: unknown field inside", "PUT", v1 + "/sources/s", "", source(doc{"retry": doc{"colour": 1}}), 422, "body.retry.colour"},
+		{"source: wrong type", "PUT", v1 + "/sources/s", "", source(doc{"sse": "yes"}), 422, "body.sse"},
+		{"source: not a URL", "PUT", v1 + "/sources/s", "", source(doc{"url": "://"}), 422, "body.url"},
+		{"source: another scheme", "PUT", v1 + "/sources/s", "", source(doc{"url": "file:///etc/passwd"}), 422, "body.url"},
+		{"source: credentials in the URL", "PUT", v1 + "/sources/s", "", source(doc{"url": "https://me:secret@example.com/"}), 422, "body.url"},
+		{"source: a host that is not on the list", "PUT", v1 + "/sources/s", "", source(doc{"url": "https://example.org/"}), 422, "body.url"},
+		{"source: a host that ends like one on the list", "PUT", v1 + "/sources/s", "", source(doc{"url": "https://evil-example.com/"}), 422, "body.url"},
+		{"source: unknown method", "PUT", v1 + "/sources/s", "", source(doc{"method": "DELETE"}), 422, "body.method"},
+		{"source: GET with a body", "PUT", v1 + "/sources/s", "", source(doc{"body": doc{"a": 1}}), 422, "body.body"},
+		{"source: a header with a line break", "PUT", v1 + "/sources/s", "", source(doc{"headers": doc{"X-A": "a\r\nX-B: b"}}), 422, "body.headers.X-A"},
+		{"source: a header that is the client's", "PUT", v1 + "/sources/s", "", source(doc{"headers": doc{"Host": "internal"}}), 422, "body.headers.Host"},
+		{"source: a secret that is cut off", "PUT", v1 + "/sources/s", "", source(doc{"headers": doc{"X-A": "{{secret.key"}}), 422, "body.headers.X-A"},
+		{"source: a secret that is not there", "PUT", v1 + "/sources/s", "", source(doc{"headers": doc{"X-A": "{{secret.none}}"}}), 422, "body.headers.X-A"},
+		{"source: not a subject", "PUT", v1 + "/sources/s", "", source(doc{"subject": "a b"}), 422, "body.subject"},
+		{"source: a wildcard", "PUT", v1 + "/sources/s", "", source(doc{"subject": "a.>"}), 422, "body.subject"},
+		{"source: a subject of the server's", "PUT", v1 + "/sources/s", "", source(doc{"subject": "_source.s"}), 422, "body.subject"},
+		{"source: unknown onDone", "PUT", v1 + "/sources/s", "", source(doc{"onDone": "repeat"}), 422, "body.onDone"},
+		{"source: unknown onError", "PUT", v1 + "/sources/s", "", source(doc{"onError": "retry"}), 422, "body.onError"},
+		{"source: a POST that restarts", "PUT", v1 + "/sources/s", "", source(doc{"method": "POST", "onDone": "restart"}), 422, "body.onDone"},
+		{"source: negative time", "PUT", v1 + "/sources/s", "", source(doc{"idleTimeout": -1}), 422, "body.idleTimeout"},
+		{"source: time past all bounds", "PUT", v1 + "/sources/s", "", source(doc{"connectTimeout": int64(1) << 60}), 422, "body.connectTimeout"},
+		{"source: events over the limit", "PUT", v1 + "/sources/s", "", source(doc{"maxEventBytes": 2 << 20}), 422, "body.maxEventBytes"},
+		{"source: jitter over 1", "PUT", v1 + "/sources/s", "", source(doc{"retry": doc{"jitter": 2}}), 422, "body.retry.jitter"},
+		{"source: an id with a line break", "PUT", v1 + "/sources/s", "", source(doc{"lastEventId": "a\nb"}), 422, "body.lastEventId"},
+		{"source: unknown plugin", "PUT", v1 + "/sources/s", "", source(doc{"plugin": "none"}), 422, "body.plugin"},
+		{"source: plugin without a callback for sources", "PUT", v1 + "/sources/s", "", source(doc{"plugin": "good"}), 422, "body.plugin"},
+		{"source: none of this name", "GET", v1 + "/sources/none", "", nil, 404, ""},
+		{"source: delete none", "DELETE", v1 + "/sources/none", "", nil, 404, ""},
+		{"source: stop none", "POST", v1 + "/sources/none/stop", "", nil, 404, ""},
+		{"source: start none", "POST", v1 + "/sources/none/start", "", nil, 404, ""},
+		{"source: start a name that is none", "POST", v1 + "/sources/A.B/start", "", nil, 404, ""},
+		{"source: log of none", "GET", v1 + "/sources/none/logs", "", nil, 404, ""},
+		{"source: log without a token", "GET", v1 + "/sources/none/logs", "-", nil, 401, ""},
+		{"source: of no tenant", "PUT", "/v1/tenants/nobody/sources/s", "", source(nil), 404, ""},
+
+		{"secret: nothing", "PUT", v1 + "/secrets/s", "", nil, 400, ""},
+		{"secret: bad name", "PUT", v1 + "/secrets/S_1", "", "x", 422, "path.secret"},
+		{"secret: two lines", "PUT", v1 + "/secrets/s", "", "a\nb", 422, "body"},
+		{"secret: not UTF-8", "PUT", v1 + "/secrets/s", "", []byte{0xff}, 422, "body"},
+		{"secret: too big", "PUT", v1 + "/secrets/s", "", big, 413, ""},
+		{"secret: without the scope deploy", "PUT", v1 + "/secrets/s", publish, "x", 403, ""},
+		{"secret: no token", "GET", v1 + "/secrets", "-", nil, 401, ""},
+		{"secret: read one", "GET", v1 + "/secrets/key", "", nil, 405, ""},
+		{"secret: delete none", "DELETE", v1 + "/secrets/none", "", nil, 404, ""},
+
 		{"publish: no token", "POST", v1 + "/events/a.b", "-", "x", 401, ""},
 		{"publish: foreign token", "POST", v1 + "/events/a.b", foreign, "x", 401, ""},
 		{"publish: a subject that is not covered", "POST", v1 + "/events/b", publish, "x", 403, ""},
@@ -213,6 +277,13 @@ func TestBadInput(t *testing.T) {
 	n.must("GET", v1+"/routes", nil, &routes)
 	if len(routes.Routes) != 2 {
 		t.Errorf("routes %+v, want taken and tail only", routes.Routes)
+	}
+	var sources struct{ Sources []sourceDoc }
+	n.must("GET", v1+"/sources", nil, &sources)
+	var secrets struct{ Secrets []struct{ Name string } }
+	n.must("GET", v1+"/secrets", nil, &secrets)
+	if len(sources.Sources) != 0 || len(secrets.Secrets) != 1 {
+		t.Errorf("sources %+v and secrets %+v, want key only", sources, secrets)
 	}
 	v := n.open("/t/acme/tail?earliest")
 	n.publish("acme", "a", "the first that was stored")

@@ -39,7 +39,8 @@ func (s *Server) eventCalls(e *echo.Echo, api huma.API) {
 	add(http.MethodPost, events, "publishBatch", "Publish up to 1,000 events, all or none; one JSON document a line", s.publishBatch)
 	add(http.MethodGet, events, "tail", "Stream subjects as they are", s.tail,
 		param("subject", "query"), param("since", "query"), param("last_event_id", "query"))
-	add(http.MethodGet, "/v1/tenants/{tenant}/plugins/{plugin}/logs", "pluginLogs", "Stream a plugin's log", s.pluginLog)
+	add(http.MethodGet, "/v1/tenants/{tenant}/plugins/{plugin}/logs", "pluginLogs", "Stream a plugin's log", s.pluginLines)
+	add(http.MethodGet, "/v1/tenants/{tenant}/sources/{source}/logs", "sourceLogs", "Stream a source's log", s.sourceLines)
 }
 
 func param(name, in string) *huma.Param {

@@ -39,11 +39,17 @@ type node struct {
 
 func startNode(t testing.TB, c web.Config) *node {
 	t.Helper()
+	return startNodeIn(t, t.TempDir(), c)
+}
+
+// startNodeIn starts a node on a data folder, which may be another's before it.
+func startNodeIn(t testing.TB, dir string, c web.Config) *node {
+	t.Helper()
 	n := &node{t: t}
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	var err error
 	var server *web.Server
-	n.broker, err = broker.New(broker.Config{Dir: t.TempDir(), Logger: logger, Changed: func(tenant string) { server.Changed(tenant) }})
+	n.broker, err = broker.New(broker.Config{Dir: dir, Logger: logger, Changed: func(tenant string) { server.Changed(tenant) }})
 	check(t, err)
 	n.host, err = host.New(context.Background(), host.Config{CacheDir: cacheDir(t), Logger: logger, EventTimeout: 10 * time.Second})
 	check(t, err)

@@ -9,7 +9,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/millrace/millrace/abi"
-	"github.com/millrace/millrace/abi/sse"
 	"github.com/millrace/millrace/broker"
 	"github.com/millrace/millrace/host"
 )
@@ -19,7 +18,7 @@ func (s *Server) pluginCalls(api huma.API) {
 	register(s, api, upload(operation(http.MethodPut, one, "putPlugin", "Upload a version of a plugin", scopeDeploy)), s.putPlugin)
 	register(s, api, operation(http.MethodGet, all, "listPlugins", "List plugins with their versions, newest first", scopeDeploy), s.listPlugins)
 	register(s, api, operation(http.MethodGet, one, "getPlugin", "Show a plugin with its versions, newest first", scopeDeploy), s.getPlugin)
-	del := operation(http.MethodDelete, one, "deletePlugin", "Delete a plugin that no route uses", scopeDeploy)
+	del := operation(http.MethodDelete, one, "deletePlugin", "Delete a plugin that no route or source uses", scopeDeploy)
 	del.DefaultStatus = http.StatusNoContent
 	register(s, api, del, s.deletePlugin)
 }
@@ -133,7 +132,7 @@ func (s *Server) getPlugin(ctx context.Context, in *PluginPath) (*struct{ Body b
 func (s *Server) deletePlugin(ctx context.Context, in *PluginPath) (*noContent, error) {
 	err := s.broker.DeletePlugin(ctx, in.Tenant, in.Plugin)
 	if err == nil {
-		s.logs.forget(in.Tenant, in.Plugin)
+		s.logs.forget(in.Tenant, pluginLog(in.Plugin))
 	}
 	return nil, err
 }
@@ -147,36 +146,13 @@ func findVersion(view *broker.View, ref string) (broker.PluginVersion, error) {
 	return v, nil
 }
 
-// pluginLog streams a plugin's log lines of this node: the last ones, and then live.
-func (s *Server) pluginLog(c echo.Context) error {
+// pluginLines streams a plugin's log lines of this node: the last ones, and then live.
+func (s *Server) pluginLines(c echo.Context) error {
 	name := c.Param("plugin")
-	return s.serveAdminStream(c, "plugins/"+name+"/logs", scopeDeploy, nil, func(view *broker.View) (producer, error) {
+	return s.serveAdminStream(c, pluginLog(name), scopeDeploy, nil, func(view *broker.View) (producer, error) {
 		if _, ok := view.Plugins[name]; !ok {
 			return nil, broker.ErrNotFound
 		}
-		return &logProducer{s.logs.of(view.Tenant.Name, name)}, nil
+		return &logProducer{s.logs.of(view.Tenant.Name, pluginLog(name))}, nil
 	})
-}
-
-// logProducer produces the lines of a plugin's log.
-type logProducer struct{ log *pluginLog }
-
-func (p *logProducer) open(*viewer) error { return nil }
-
-func (p *logProducer) run(v *viewer) error {
-	for n := uint64(0); ; {
-		lines, next, wake := p.log.after(n)
-		for _, line := range lines {
-			e := abi.Event{Name: "log", Data: line}
-			if err := v.out.put(v.ctx, 1, 0, func(b []byte) []byte { return sse.AppendEvent(b, &e) }); err != nil {
-				return err
-			}
-		}
-		n = next
-		select {
-		case <-v.ctx.Done():
-			return nil
-		case <-wake:
-		}
-	}
 }

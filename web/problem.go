@@ -8,11 +8,13 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/labstack/echo/v4"
 
 	"github.com/millrace/millrace/broker"
+	"github.com/millrace/millrace/broker/source"
 	"github.com/millrace/millrace/host"
 )
 
@@ -67,6 +69,7 @@ func problemOf(err error) *problem {
 	var he *echo.HTTPError
 	var invalid *broker.InvalidError
 	var refused *host.RefusedError
+	var field *source.FieldError
 	switch {
 	case errors.As(err, &p):
 		return p
@@ -74,16 +77,20 @@ func problemOf(err error) *problem {
 		return &problem{ErrorModel: *model}
 	case errors.As(err, &he):
 		return fail(he.Code, "%s", routingText(he.Code))
+	case errors.As(err, &field):
+		return fieldsProblem(err)
 	case errors.As(err, &invalid):
 		return bad("body."+invalid.Field, "%s", invalid.Reason)
 	case errors.As(err, &refused):
 		return refusedProblem(refused)
 	case errors.Is(err, broker.ErrNotFound):
-		return fail(http.StatusNotFound, "There is no such tenant, plugin, route or token.")
+		return fail(http.StatusNotFound, "There is no such tenant, plugin, route, source, secret or token.")
 	case errors.Is(err, broker.ErrInUse):
-		return fail(http.StatusConflict, "The plugin is in use by a route; point the route elsewhere or delete it first.")
+		return fail(http.StatusConflict, "The plugin is in use by a route or a source; point that elsewhere or delete it first.")
 	case errors.Is(err, broker.ErrConflict):
 		return fail(http.StatusConflict, "Somebody else changed it at the same time; read it again and repeat.")
+	case errors.Is(err, broker.ErrQuota):
+		return fail(http.StatusConflict, "The tenant has as many of these as its quotas allow; delete one first.")
 	case errors.Is(err, broker.ErrTooBig):
 		return fail(http.StatusRequestEntityTooLarge, "The data is over the size limit of an event.")
 	case errors.Is(err, host.ErrBusy):
@@ -94,6 +101,33 @@ func problemOf(err error) *problem {
 		return fail(http.StatusServiceUnavailable, "The storage does not answer now. Whether it was done is not known; an event with an Idempotency-Key can safely be sent again.").later(1)
 	}
 	return fail(http.StatusInternalServerError, "The server failed; its log says why.")
+}
+
+// fieldsProblem is a 422 for the fields of a source that err tells of, which may join several.
+func fieldsProblem(err error) *problem {
+	var texts []string
+	p := fail(http.StatusUnprocessableEntity, "")
+	for _, f := range fieldErrors(err) {
+		texts = append(texts, f.Error())
+		p.at("body."+f.Field, f.Error())
+	}
+	p.Detail = "The source's " + strings.Join(texts, "; its ") + "."
+	return p
+}
+
+// fieldErrors are those that err wraps or joins.
+func fieldErrors(err error) (all []*source.FieldError) {
+	switch e := err.(type) {
+	case *source.FieldError:
+		return []*source.FieldError{e}
+	case interface{ Unwrap() error }:
+		return fieldErrors(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, one := range e.Unwrap() {
+			all = append(all, fieldErrors(one)...)
+		}
+	}
+	return all
 }
 
 // routingText says what Echo's router means.

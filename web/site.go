@@ -22,7 +22,6 @@ type site struct {
 	view   *broker.View
 	echo   *echo.Echo // holds the router and the number of parameters it needs
 	routes map[string]*route
-	share  *host.Share // of the processors, for all callbacks of the tenant
 }
 
 // route is a route that is served.
@@ -36,20 +35,15 @@ type route struct {
 	kind     string    // abi.OnStream, abi.OnEvent or "" for a plain tail
 	failed   error     // why its callback could not be prepared; it answers 503
 	limits   *limiter
-	share    *host.Share
+	own      *tenancy
 }
 
 // newSite makes the routes of view, taking over from old what did not change.
-func newSite(ctx context.Context, b *broker.Broker, h *host.Host, view *broker.View, old *site, log *slog.Logger) *site {
+func newSite(ctx context.Context, b *broker.Broker, h *host.Host, view *broker.View, own *tenancy, old *site, log *slog.Logger) *site {
 	st := &site{view: view, echo: echo.New(), routes: make(map[string]*route, len(view.Routes))}
-	if old != nil {
-		st.share = old.share
-	} else {
-		st.share = h.NewShare()
-	}
 	for _, name := range sortedKeys(view.Routes) {
 		rev := view.Routes[name].Revisions[0]
-		r := &route{tenant: view.Tenant.Name, name: name, revision: rev.Revision, spec: rev.RouteSpec, key: jsonText(rev.RouteSpec), share: st.share}
+		r := &route{tenant: view.Tenant.Name, name: name, revision: rev.Revision, spec: rev.RouteSpec, key: jsonText(rev.RouteSpec), own: own}
 		r.prepare(ctx, b, h, view, old)
 		if r.failed != nil {
 			log.Error("route cannot be served", "tenant", r.tenant, "route", name, "error", r.failed)

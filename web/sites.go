@@ -18,7 +18,8 @@ type sites struct {
 	broker  *broker.Broker
 	host    *host.Host
 	log     *slog.Logger
-	noticed func(tenant string, view *broker.View) // at once after a change; view is nil when the tenant is gone
+	own     *tenancies
+	noticed func(ctx context.Context, tenant string, view *broker.View) // at once after a change; view is nil when the tenant is gone
 
 	mu      sync.Mutex
 	byName  map[string]*site
@@ -32,9 +33,9 @@ type sites struct {
 	moved   chan struct{} // closed and replaced at the end of every rebuild
 }
 
-func newSites(b *broker.Broker, h *host.Host, log *slog.Logger, noticed func(string, *broker.View)) *sites {
+func newSites(b *broker.Broker, h *host.Host, own *tenancies, log *slog.Logger, noticed func(context.Context, string, *broker.View)) *sites {
 	return &sites{
-		broker: b, host: h, log: log, noticed: noticed,
+		broker: b, host: h, own: own, log: log, noticed: noticed,
 		byName: map[string]*site{}, hosts: map[string]string{},
 		news: map[string]bool{}, pending: map[string]uint64{}, busy: map[string]uint64{},
 		wake: make(chan struct{}, 1), moved: make(chan struct{}),
@@ -137,7 +138,7 @@ func (ss *sites) loaded() bool {
 func (ss *sites) notice(ctx context.Context, tenant string) {
 	view, err := ss.broker.View(ctx, tenant)
 	if err == nil || errors.Is(err, broker.ErrNotFound) {
-		ss.noticed(tenant, view)
+		ss.noticed(ctx, tenant, view)
 	}
 }
 
@@ -156,7 +157,7 @@ func (ss *sites) rebuild(ctx context.Context, tenant string) {
 	ss.mu.Unlock()
 	var next *site
 	if err == nil {
-		next = newSite(ctx, ss.broker, ss.host, view, old, ss.log)
+		next = newSite(ctx, ss.broker, ss.host, view, ss.own.of(view), old, ss.log)
 	}
 	ss.mu.Lock()
 	if next != nil {

@@ -175,9 +175,10 @@ func (v *viewer) transform(req abi.Request) transform {
 
 // session is what a callback of the route gets to work with.
 func (s *Server) session(r *route, req abi.Request, body []byte) host.Session {
-	sess := host.Session{Request: req, Body: body, Services: services{s.broker, r.tenant}, Share: r.share}
+	sess := host.Session{Request: req, Body: body, Services: services{s.broker, r.tenant}}
 	if r.callback != nil {
-		sess.Log = s.logs.of(r.tenant, r.callback.version.Name).line
+		sess.Log = s.logs.of(r.tenant, pluginLog(r.callback.version.Name)).line
+		sess.Share, sess.Opener = r.own.share, opener{r.own.outbound, sess.Log}
 	}
 	return sess
 }

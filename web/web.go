@@ -31,6 +31,7 @@ type Config struct {
 	AdminToken string // the operator's
 	Logger     *slog.Logger
 	Version    string
+	Node       string // this node's name, as the broker has it; default n1
 
 	Drain        time.Duration // over which open streams are ended when Run's context does; default 30 s
 	WriteTimeout time.Duration // for one write to a viewer, who is cut past it; default 15 s
@@ -38,6 +39,12 @@ type Config struct {
 	QueueBytes   int           // waiting for one viewer at most; default 256 KiB
 	RingBytes    int           // of recent frames per channel; default 1 MiB
 	MaxBodyBytes int64         // of a publish batch; default 16 MiB
+
+	AllowPrivateOutbound bool   // sources and open may reach loopback and private addresses: for development
+	Sources              int    // that this node runs at most, others wait; default 1,000
+	Remotes              int    // streams that plugins have open at most; default 1,000
+	TenantRemotes        int    // of them for one tenant; default 200
+	MetricsToken         string // opens /metrics, as the operator's does; empty is none
 }
 
 func (c Config) withDefaults() (_ Config, err error) {
@@ -48,16 +55,24 @@ func (c Config) withDefaults() (_ Config, err error) {
 	c.QueueBytes = cmp.Or(c.QueueBytes, 256<<10)
 	c.RingBytes = cmp.Or(c.RingBytes, 1<<20)
 	c.MaxBodyBytes = cmp.Or(c.MaxBodyBytes, 16<<20)
+	c.Node = cmp.Or(c.Node, "n1")
+	c.Sources = cmp.Or(c.Sources, 1000)
+	c.Remotes = cmp.Or(c.Remotes, 1000)
+	c.TenantRemotes = cmp.Or(c.TenantRemotes, 200)
 	if c.Broker == nil || c.Host == nil {
 		err = errors.Join(err, errors.New("broker and host are required"))
 	}
 	if len(c.AdminToken) < 16 {
 		err = errors.Join(err, errors.New("operator token has fewer than 16 characters"))
 	}
+	if n := len(c.MetricsToken); n > 0 && n < 16 {
+		err = errors.Join(err, errors.New("metrics token has fewer than 16 characters"))
+	}
 	if c.Drain < 0 || c.WriteTimeout < 0 {
 		err = errors.Join(err, errors.New("a duration is negative"))
 	}
-	if c.Viewers < 0 || c.QueueBytes < 0 || c.RingBytes < 0 || c.MaxBodyBytes < 0 {
+	if c.Viewers < 0 || c.QueueBytes < 0 || c.RingBytes < 0 || c.MaxBodyBytes < 0 ||
+		c.Sources < 0 || c.Remotes < 0 || c.TenantRemotes < 0 {
 		err = errors.Join(err, errors.New("a bound is negative"))
 	}
 	return c, err
@@ -65,17 +80,20 @@ func (c Config) withDefaults() (_ Config, err error) {
 
 // Server answers HTTP for one node. Its methods are safe for concurrent use.
 type Server struct {
-	config   Config
-	log      *slog.Logger
-	broker   *broker.Broker
-	echo     *echo.Echo
-	sites    *sites
-	streams  *streams
-	channels *channels
-	logs     *pluginLogs
-	writes   turns // of those who change one tenant's routes
-	draining atomic.Bool
-	guests   sync.WaitGroup // callbacks of streams; they may outlive their handler by host's grace
+	config    Config
+	log       *slog.Logger
+	broker    *broker.Broker
+	echo      *echo.Echo
+	tenancies *tenancies
+	sites     *sites
+	streams   *streams
+	channels  *channels
+	workers   *workers
+	logs      *lineLogs
+	remotes   *room // of streams that plugins have open
+	writes    turns // of those who change one tenant's routes
+	draining  atomic.Bool
+	guests    sync.WaitGroup // callbacks of streams; they may outlive their handler by host's grace
 
 	published atomic.Uint64
 	delivered atomic.Uint64
@@ -86,11 +104,16 @@ type Stats struct {
 	Viewers   int64  // streams open now
 	Delivered uint64 // frames written to viewers
 	Published uint64 // events acknowledged to publishers
+	Sources   int64  // that have a place on this node now
+	Remotes   int64  // streams that plugins have open now
 }
 
 // Stats returns the figures of this moment.
 func (s *Server) Stats() Stats {
-	return Stats{int64(s.streams.count()), s.delivered.Load(), s.published.Load()}
+	return Stats{
+		Viewers: int64(s.streams.count()), Delivered: s.delivered.Load(), Published: s.published.Load(),
+		Sources: int64(len(s.workers.slots)), Remotes: s.remotes.taken.Load(),
+	}
 }
 
 // New makes a Server. It starts nothing.
@@ -101,10 +124,12 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{
 		config: c, log: c.Logger, broker: c.Broker,
-		streams: newStreams(), logs: newPluginLogs(),
+		streams: newStreams(), logs: newLineLogs(), remotes: &room{most: int64(c.Remotes)},
 	}
-	s.sites = newSites(c.Broker, c.Host, c.Logger, s.noticed)
+	s.tenancies = newTenancies(c.Host, s.newOutbound)
+	s.sites = newSites(c.Broker, c.Host, s.tenancies, c.Logger, s.noticed)
 	s.channels = newChannels(s)
+	s.workers = newWorkers(s)
 	s.echo = s.newEcho()
 	return s, nil
 }
@@ -113,12 +138,14 @@ func New(c Config) (*Server, error) {
 // broker.Config.Changed and returns at once.
 func (s *Server) Changed(tenant string) { s.sites.changed(tenant) }
 
-// noticed follows a change of a tenant: streams whose token, route or tenant is gone end. view is nil
-// for a tenant that is gone.
-func (s *Server) noticed(tenant string, view *broker.View) {
+// noticed follows a change of a tenant: streams whose token, route or tenant is gone end, and sources
+// run as the registry says. view is nil for a tenant that is gone.
+func (s *Server) noticed(ctx context.Context, tenant string, view *broker.View) {
 	s.streams.recheck(tenant, view)
+	s.workers.follow(ctx, tenant)
 	if view == nil {
 		s.logs.forgetTenant(tenant)
+		s.tenancies.forget(tenant)
 	}
 }
 
@@ -129,8 +156,13 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.sites.run(work) })
 	wg.Go(func() { s.channels.run(work) })
+	defer s.tenancies.close()
 	defer wg.Wait()
 	defer stop()
+	// Sources end with the first of a drain, so that other nodes can take them over.
+	pulling, stopPulling := context.WithCancel(ctx)
+	defer stopPulling()
+	wg.Go(func() { s.workers.run(pulling) })
 
 	server := &http.Server{
 		Handler:           s,

@@ -144,7 +144,7 @@ func metered(b *testing.B, module []byte) []byte {
 	b.Helper()
 	m, err := wasm.Decode(module)
 	if err == nil {
-		m, err = wasm.Meter(m, wasm.Metering{Depth: math.MaxInt32})
+		m, err = wasm.Meter(m, wasm.Metering{Depth: math.MaxInt32, Switches: 1000})
 	}
 	if err != nil {
 		b.Fatal(err)

@@ -80,10 +80,7 @@ func (b *bodyRewriter) instruction(it *instructions) {
 	case opCall:
 		b.directCall(in)
 	case opCallIndirect:
-		b.upTo(in.start)
-		b.enter()
-		b.upTo(in.end)
-		b.leave()
+		b.indirectCall(in)
 	case opRefFunc:
 		b.renumbered(in)
 	default:
@@ -111,6 +108,20 @@ func (b *bodyRewriter) directCall(in *instruction) {
 		}
 		b.renumbered(in)
 	}
+}
+
+func (b *bodyRewriter) indirectCall(in *instruction) {
+	b.upTo(in.start)
+	if b.tables == nil {
+		b.shifted(in.second)
+	}
+	b.enter()
+	if b.tables != nil {
+		b.call(b.switchOf(in.index, in.second))
+		b.copied = in.end
+	}
+	b.upTo(in.end)
+	b.leave()
 }
 
 // renumbered copies an instruction that names a function.

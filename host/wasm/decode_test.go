@@ -178,7 +178,7 @@ func FuzzMeter(f *testing.F) {
 		if err != nil || m.Vet(wasm.Bounds{BodyBytes: 10_000, Locals: 1000}) != nil {
 			return
 		}
-		out, err := wasm.Meter(m, wasm.Metering{Fuel: 1, Depth: 1})
+		out, err := wasm.Meter(m, wasm.Metering{Fuel: 1, Depth: 1, Switches: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -29,6 +29,10 @@ const (
 type Metering struct {
 	Fuel  int64
 	Depth int64 // calls inside each other that recursion could go through
+
+	// Switches is how many functions tables hold from which on calls through them become switches; 0 is
+	// never.
+	Switches int
 }
 
 // ErrReserved is returned for a module that names what Meter adds.
@@ -37,18 +41,25 @@ var ErrReserved = errors.New("wasm: the module uses a name that is reserved for 
 // Meter returns a module that does what m does and pays for it with fuel. Every function and every
 // loop pays, before it executes it, for at least as many instructions as it executes; bulk
 // instructions pay for what they write. Whether there is fuel left is checked less often, but no loop
-// and no recursion goes without. Custom sections are dropped: they tell of other offsets.
+// and no recursion goes without. Tables lose entries that nobody can tell from missing ones. Custom
+// sections are dropped: they tell of other offsets.
 // The result refers to m's bytes; m is not changed.
 func Meter(m *Module, c Metering) (*Module, error) {
 	if err := checkReserved(m); err != nil {
 		return nil, err
 	}
-	r := newRewriter(m)
+	r := newRewriter(m, c)
 	if err := r.bodies(); err != nil {
 		return nil, err
 	}
 	r.helpers()
 	r.renumber()
+	if r.tables != nil {
+		r.makeSwitches()
+		r.clear()
+	} else {
+		r.trim()
+	}
 	r.globals(c)
 	r.out.Customs = nil
 	return r.out, nil
@@ -85,17 +96,24 @@ type rewriter struct {
 	types                         map[string]uint32
 	// unchecked is what a call of each function may execute without a check.
 	unchecked []uint32
-	planner   planner
-	code      []byte
+	spans     []span  // of tables that are cut; nil if none is
+	tables    []table // that are replaced by switches; nil if none is
+	switches  []switched
+	// firstSwitch is the function that is the first of switches.
+	firstSwitch uint32
+	planner     planner
+	code        []byte
 }
 
-func newRewriter(m *Module) *rewriter {
+func newRewriter(m *Module, c Metering) *rewriter {
 	out := *m
 	r := &rewriter{in: m, out: &out, imported: uint32(m.Imported(KindFunction)), types: map[string]uint32{}}
 	r.take, r.overflow = r.imported, r.imported+1
 	r.fuel, r.depth = uint32(m.globals()), uint32(m.globals())+1
 	out.Types, out.Functions = slices.Clone(m.Types), slices.Clone(m.Functions)
 	out.shapes = nil
+	r.spans = m.tableSpans()
+	r.tables = m.tablesToSwitch(r.spans, c.Switches)
 	out.Imports = append(slices.Clone(m.Imports),
 		Import{Module: MeterModule, Name: Refill, Type: r.typ(FuncType{Results: []ValueType{I64}})},
 		Import{Module: MeterModule, Name: Overflow, Type: r.typ(FuncType{})})
@@ -112,6 +130,7 @@ func newRewriter(m *Module) *rewriter {
 			next++
 		}
 	}
+	r.firstSwitch = next
 	return r
 }
 

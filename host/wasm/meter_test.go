@@ -45,7 +45,7 @@ func metered(b []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m, err = wasm.Meter(m, wasm.Metering{Fuel: 1 << 40, Depth: 10_000}); err != nil {
+	if m, err = wasm.Meter(m, wasm.Metering{Fuel: 1 << 40, Depth: 10_000, Switches: 1}); err != nil {
 		return nil, err
 	}
 	return m.Encode(), nil
@@ -56,7 +56,7 @@ func metered(b []byte) ([]byte, error) {
 func run(t *testing.T, m *wasm.Module, h *meterHost, depth int64, function string, args ...uint64) ([]uint64, error) {
 	t.Helper()
 	ctx := context.Background()
-	out, err := wasm.Meter(m, wasm.Metering{Fuel: h.grant, Depth: depth})
+	out, err := wasm.Meter(m, wasm.Metering{Fuel: h.grant, Depth: depth, Switches: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,6 +33,8 @@ const (
 	opI64LtS       = 0x53
 	opI32LtU       = 0x49
 	opI64Add       = 0x7c
+	opI32Sub       = 0x6b
+	opI32ShrU      = 0x76
 	opI64Sub       = 0x7d
 	opI64Or        = 0x84
 	opI64Shl       = 0x86

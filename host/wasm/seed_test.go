@@ -55,7 +55,7 @@ func TestSeed(t *testing.T) {
 
 // compareSeed returns 1 if the module starts.
 func compareSeed(t *testing.T, r wazero.Runtime, name string, module []byte, seed *wasm.Seed) int {
-	metered, err := wasm.Meter(seed.Module, wasm.Metering{Fuel: 1 << 40, Depth: 1 << 20})
+	metered, err := wasm.Meter(seed.Module, wasm.Metering{Fuel: 1 << 40, Depth: 1 << 20, Switches: 1})
 	if err != nil {
 		t.Errorf("%s: meter: %v", name, err)
 		return 0
@@ -138,4 +138,35 @@ func differs(plain, m api.Module) string {
 func memoryOf(m api.Module) []byte {
 	b, _ := m.Memory().Read(0, m.Memory().Size())
 	return b
+}
+
+// FuzzSnapshot holds that a module is valid exactly if its seed is.
+func FuzzSnapshot(f *testing.F) {
+	seed(f)
+	ctx := context.Background()
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := wasm.Decode(b)
+		if err != nil || m.Vet(wasm.Bounds{BodyBytes: 10_000, Locals: 1000}) != nil {
+			return
+		}
+		s, reason := m.Seed()
+		if (s == nil) == (reason == "") {
+			t.Fatalf("seed %v with reason %q", s != nil, reason)
+		}
+		if s == nil {
+			return
+		}
+		out, err := wasm.Meter(s.Module, wasm.Metering{Fuel: 1, Depth: 1, Switches: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Customs = nil
+		r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
+		defer r.Close(ctx)
+		_, plain := r.CompileModule(ctx, m.Encode())
+		_, seeded := r.CompileModule(ctx, out.Encode())
+		if (plain == nil) != (seeded == nil) {
+			t.Errorf("plain: %v, seed: %v", plain, seeded)
+		}
+	})
 }

@@ -25,6 +25,7 @@ const (
 	usesPages                    // memory.grow
 	usesTables                   // writes to tables
 	usesDrop                     // drops segments
+	readsTables                  // reads their entries or their size, other than by calls
 )
 
 // frame is a block that is open. The first of a body is the function itself.
@@ -249,6 +250,8 @@ func usesOf(op opcode) uses {
 		return usesTables
 	case opDataDrop, opElemDrop:
 		return usesDrop
+	case opTableGet, opTableSize:
+		return readsTables
 	}
 	return 0
 }

@@ -1,4 +1,4 @@
-//go:build hostile && linux
+//go:build linux
 
 package hostile
 
@@ -34,7 +34,9 @@ func bombs() []attack {
 			},
 			refused: `locals`,
 		},
-		body("more locals than can be numbered", `locals`, cat(locals(3, 1<<32-1), op.End)),
+		body("more locals than can be numbered", `locals`, func() []byte {
+			return cat(locals(3, 1<<32-1), op.End)
+		}),
 		body("nearly as many locals as may be, alive across thousands of blocks", `locals|values`, func() []byte {
 			const n = 15_000
 			var use []byte
@@ -42,30 +44,39 @@ func bombs() []attack {
 				use = cat(use, op.Get(i), op.Const64(1), []byte{0x7c}, op.Set(i)) // i64.add
 			}
 			return cat(locals(1, n), use, repeat(3_000, op.MemorySize, op.If(op.Const64(1), op.Set(0))), use, op.End)
-		}()),
+		}),
 		body("fifty kilobytes of blocks that carry values", `values|operands`, func() []byte {
 			take := op.U32(0) // the first type
 			return cat([]byte{0}, repeat(200, op.Const64(1)),
 				repeat(2_000, []byte{0x02}, take, op.End), repeat(200, op.Drop), op.End)
-		}(), strings.Repeat("l", 200)+":"+strings.Repeat("l", 200)),
-		body("a hundred thousand blocks in each other", `blocks|branches`,
-			cat([]byte{0}, repeat(100_000, []byte{0x02, 0x40}), repeat(100_000, op.End), op.End)),
-		body("a hundred thousand loops in each other", `blocks|branches|loops`,
-			cat([]byte{0}, repeat(100_000, []byte{0x03, 0x40}), repeat(100_000, op.End), op.End)),
-		body("ten thousand conditions in each other with an else each", `blocks|branches`,
-			cat([]byte{0}, repeat(10_000, op.MemorySize, []byte{0x04, 0x40}), repeat(10_000, op.Else, op.End), op.End)),
-		body("a br_table with a hundred thousand targets", `br_table|targets`,
-			cat([]byte{0}, op.Const32(0), []byte{0x0e}, op.U32(100_000), repeat(100_001, []byte{0}), op.End)),
-		body("five hundred br_table with five hundred targets each", `br_table|targets|branches`,
-			cat([]byte{0}, repeat(500, op.Block(op.MemorySize, []byte{0x0e}, op.U32(500), repeat(501, []byte{0}))), op.End)),
-		body("twenty thousand branches in a row", `branches`,
-			cat([]byte{0}, repeat(20_000, op.Block(op.MemorySize, op.BranchIf(0))), op.End)),
-		body("ten thousand loops in a row", `loops|branches`,
-			cat([]byte{0}, repeat(10_000, op.Loop(op.MemorySize, op.BranchIf(0))), op.End)),
-		body("a hundred thousand operands on the stack", `operands`,
-			cat([]byte{0}, repeat(100_000, op.Const32(1)), repeat(100_000, op.Drop), op.End)),
-		body("five megabytes of code in one function", `bytes of code`,
-			cat([]byte{0}, repeat(1_000_000, op.MemorySize, op.Drop), repeat(1_000_000, []byte{0x01, 0x01}), op.End)),
+		}, strings.Repeat("l", 200)+":"+strings.Repeat("l", 200)),
+		body("a hundred thousand blocks in each other", `blocks|branches`, func() []byte {
+			return cat([]byte{0}, repeat(100_000, []byte{0x02, 0x40}), repeat(100_000, op.End), op.End)
+		}),
+		body("a hundred thousand loops in each other", `blocks|branches|loops`, func() []byte {
+			return cat([]byte{0}, repeat(100_000, []byte{0x03, 0x40}), repeat(100_000, op.End), op.End)
+		}),
+		body("ten thousand conditions in each other with an else each", `blocks|branches`, func() []byte {
+			return cat([]byte{0}, repeat(10_000, op.MemorySize, []byte{0x04, 0x40}), repeat(10_000, op.Else, op.End), op.End)
+		}),
+		body("a br_table with a hundred thousand targets", `br_table|targets`, func() []byte {
+			return cat([]byte{0}, op.Const32(0), []byte{0x0e}, op.U32(100_000), repeat(100_001, []byte{0}), op.End)
+		}),
+		body("five hundred br_table with five hundred targets each", `br_table|targets|branches`, func() []byte {
+			return cat([]byte{0}, repeat(500, op.Block(op.MemorySize, []byte{0x0e}, op.U32(500), repeat(501, []byte{0}))), op.End)
+		}),
+		body("twenty thousand branches in a row", `branches`, func() []byte {
+			return cat([]byte{0}, repeat(20_000, op.Block(op.MemorySize, op.BranchIf(0))), op.End)
+		}),
+		body("ten thousand loops in a row", `loops|branches`, func() []byte {
+			return cat([]byte{0}, repeat(10_000, op.Loop(op.MemorySize, op.BranchIf(0))), op.End)
+		}),
+		body("a hundred thousand operands on the stack", `operands`, func() []byte {
+			return cat([]byte{0}, repeat(100_000, op.Const32(1)), repeat(100_000, op.Drop), op.End)
+		}),
+		body("five megabytes of code in one function", `bytes of code`, func() []byte {
+			return cat([]byte{0}, repeat(1_000_000, op.MemorySize, op.Drop), repeat(1_000_000, []byte{0x01, 0x01}), op.End)
+		}),
 		{
 			name: "a million functions",
 			guest: func(g *guest) {
@@ -233,8 +244,8 @@ func bombs() []attack {
 	return append(attacks, lies()...)
 }
 
-// body is an attack by one function with its body as it is. Types, if any, become the module's first.
-func body(name, refused string, code []byte, types ...string) attack {
+// body is an attack by one function with its body as it is, which is made when it is asked for. Types, if any, become the module's first.
+func body(name, refused string, code func() []byte, types ...string) attack {
 	return attack{
 		name: name,
 		raw: func(*testing.T) []byte {
@@ -245,7 +256,7 @@ func body(name, refused string, code []byte, types ...string) attack {
 			m.Memory(0, -1)
 			m.Export(abi.Memory, module.Memory, 0)
 			m.Export(abi.OnStream, module.Func, m.Func(":i", "", op.Const32(0)))
-			m.RawFunc(":", code)
+			m.RawFunc(":", code())
 			return m.Bytes()
 		},
 		refused: refused,

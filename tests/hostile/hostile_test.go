@@ -1,4 +1,4 @@
-//go:build hostile && linux
+//go:build linux
 
 // Package hostile uploads modules that attack the platform, and looks at what becomes of it.
 //
@@ -6,25 +6,26 @@
 // which limit it met. Afterwards the server holds no more than before. All the while a stream of
 // another tenant ticks.
 //
-// TestHostile attacks the program as its users run it, and measures its process. TestNothingStays
-// attacks a node in the process of the test, where goroutines and instances can be counted. The flag
-// -long makes more of everything, and goes several times through all.
+// TestHostile attacks the program as its users run it, and measures its process after each attack.
+// TestNothingStays attacks a node in the process of the test, where goroutines and instances can be
+// counted. TestNeighbour looks at nothing but the stream of the other tenant. Together they run each
+// attack once; with the flag -long each test runs all of them, and with -short a few.
 package hostile
 
 import (
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
+	"runtime"
 	"slices"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/millrace/millrace/host"
 	"github.com/millrace/millrace/tests/program"
 )
 
-var long = flag.Bool("long", false, "attack for longer")
+var long = flag.Bool("long", false, "run all attacks in each test, the neighbour's several times")
 
 // compileCommand makes this binary a compiler for the node in TestNothingStays, as a server has one.
 const compileCommand = "compile"
@@ -37,17 +38,39 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	runtime.MemProfileRate = sampledBytes
 	os.Exit(program.Main(m))
 }
 
-// all are the attacks. Their names differ.
-func all() []attack {
-	return slices.Concat(traps(), pointers(), texts(), growth(), bombs(), recursions(), loops(), floods(), lives())
+// all are the attacks. Their names differ. The remote is a server that they may reach.
+func all(remote string) []attack {
+	return slices.Concat(traps(), pointers(), texts(), growth(), bombs(), recursions(), loops(), floods(), lives(),
+		opens(remote), sources(remote))
+}
+
+// every returns one of n attacks, beginning with any of the first n.
+func every(n int, attacks []attack) (some []attack) {
+	for i := rand.IntN(n); i < len(attacks); i += n {
+		some = append(some, attacks[i])
+	}
+	return some
+}
+
+// divide returns the attacks that wait for a limit of seconds, and the others.
+func divide(attacks []attack) (slow, quick []attack) {
+	for _, a := range attacks {
+		if a.slow {
+			slow = append(slow, a)
+		} else {
+			quick = append(quick, a)
+		}
+	}
+	return slow, quick
 }
 
 func TestAttacksHaveNames(t *testing.T) {
 	names := map[string]bool{}
-	for _, a := range all() {
+	for _, a := range all("http://127.0.0.1") {
 		if a.name == "" || names[a.name] {
 			t.Errorf("the name %q is empty, or there twice", a.name)
 		}
@@ -61,132 +84,28 @@ func TestAttacksHaveNames(t *testing.T) {
 	}
 }
 
-// Bounds of what may stay. The Go runtime gives memory back when it likes to.
-const (
-	settleWithin = time.Minute
-	tolerance    = 0.05
-
-	// uncollected is what a server that holds little lets lie after three hundred attacks, in bytes: what
-	// its collector has not taken, and what the store keeps of their events in memory. Where the
-	// collector can be told to work, nothing is allowed for it.
-	uncollected = 64 << 20
-)
-
+// TestHostile attacks the program. After each attack its process holds what it held before the first.
 func TestHostile(t *testing.T) {
-	s := program.Start(t, "--drain", "1s", "--log-level", "warn")
-	p := &prey{t: t, server: s, client: newClient(s.URL, s.Token)}
-	p.find()
-	p.neighbour = startNeighbour(t, p.client)
-	p.warmUp()
-	rounds, samples := 1, 40
-	if *long {
-		rounds, samples = 5, 1000
+	t.Setenv("GOMEMLIMIT", fmt.Sprintf("%dMiB", memoryLimit))
+	p := startPrey(t)
+	attacks, samples := all(p.remote.url), 1000
+	switch _, quick := divide(attacks); {
+	case *long:
+	case testing.Short():
+		attacks, samples = every(10, quick), 10
+	default:
+		attacks, samples = quick, 40
 	}
-	for round := range rounds {
-		for i, a := range all() {
-			t.Run(a.name, func(t *testing.T) {
-				p.attack(t, func() { a.run(t, p.client, fmt.Sprintf("t%d-%d", round, i)) })
-			})
-		}
+	for i, a := range attacks {
+		t.Run(a.name, func(t *testing.T) {
+			p.attack(t, func() { a.run(t, p.client, fmt.Sprintf("t%d", i)) })
+			p.settled(t)
+		})
 	}
 	t.Run("modules cut off at every byte", func(t *testing.T) {
 		p.attack(t, func() { refuseCuts(t, p.client, "cuts", samples) })
+		p.settled(t)
 	})
 	p.neighbour.stop()
 	p.neighbour.report(t)
-	p.settled(t)
-}
-
-// prey is the server under attack, as a process of its own.
-type prey struct {
-	t         *testing.T
-	server    *program.Server
-	client    *client
-	neighbour *neighbour
-	pid       int
-	before    footprint // when nothing had attacked yet
-}
-
-func (p *prey) find() {
-	p.t.Helper()
-	var err error
-	p.pid, err = serverAt(strings.TrimPrefix(p.server.URL, "http://"))
-	check(p.t, err)
-}
-
-// warmUp drives harmless guests of each kind, so that the server has what it keeps, and notes what
-// that is.
-func (p *prey) warmUp() {
-	for i := range 5 {
-		for _, a := range harmless() {
-			a.run(p.t, p.client, fmt.Sprintf("warm-%d", i))
-		}
-	}
-	p.settle(p.t)
-	p.t.Logf("before the attacks: %v", p.before)
-}
-
-// harmless are guests that attack nothing.
-func harmless() []attack {
-	return []attack{
-		{name: "a stream", guest: func(g *guest) { g.stream(g.survive()) }, viewers: 20, sees: survived},
-		{name: "events", guest: func(g *guest) { g.event() }, viewers: 20, events: 2000, sees: nameOf(1999)},
-	}
-}
-
-func (p *prey) now(t *testing.T) footprint {
-	t.Helper()
-	f, err := footprintOf(p.pid)
-	check(t, err)
-	return f
-}
-
-// settle notes the least that the server holds while it is made to let go.
-func (p *prey) settle(t *testing.T) {
-	t.Helper()
-	p.before = p.now(t)
-	for range 10 {
-		p.press(t)
-		f := p.now(t)
-		p.before.memory = min(p.before.memory, f.memory)
-		p.before.plugins, p.before.others = min(p.before.plugins, f.plugins), min(p.before.others, f.others)
-	}
-}
-
-// settled waits until the server holds no more than before.
-func (p *prey) settled(t *testing.T) {
-	t.Helper()
-	err := eventually(settleWithin, func() error {
-		p.press(t)
-		return p.now(t).within(p.before, uncollected)
-	})
-	if err != nil {
-		t.Error(err)
-	}
-	t.Logf("before the attacks: %v, after: %v", p.before, p.now(t))
-}
-
-// press makes the server allocate, so that its runtime collects and lets go of what nobody needs.
-func (p *prey) press(t *testing.T) {
-	t.Helper()
-	for range 32 {
-		status, answer, err := p.client.call(t.Context(), "PUT", "/v1/tenants/neighbour/plugins/none", make([]byte, 256<<10))
-		if err != nil || status/100 != 4 {
-			t.Fatalf("a module of zeros: %d, %s, %v", status, answer, err)
-		}
-	}
-}
-
-// attack runs one attack and checks that the server lives and the neighbour with it. What the attack
-// leaves is looked at in the end, since the runtime takes its time to give memory back.
-func (p *prey) attack(t *testing.T, run func()) {
-	p.neighbour.lap()
-	began := time.Now()
-	run()
-	took := time.Since(began)
-	worst, fault := p.neighbour.lap()
-	if fault != nil || worst > bearable {
-		t.Errorf("the neighbour's stream stood still for %v: %v", worst, fault)
-	}
-	t.Logf("took %v; the neighbour stood still for at most %v; %v", took.Round(time.Millisecond), worst.Round(time.Millisecond), p.now(t))
 }

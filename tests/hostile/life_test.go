@@ -1,4 +1,4 @@
-//go:build hostile && linux
+//go:build linux
 
 package hostile
 
@@ -121,6 +121,7 @@ func lives() []attack {
 			leave: 1,
 			sees:  survived,
 			log:   pastGrace + `|` + pastSlice + `|` + pastShare,
+			slow:  true,
 		})
 	}
 	return attacks

@@ -1,4 +1,4 @@
-//go:build hostile && linux
+//go:build linux
 
 package hostile
 
@@ -19,16 +19,19 @@ func loops() []attack {
 			name:    "an endless loop in the start function",
 			guest:   func(g *guest) { g.Start(g.Func(":", "", op.Forever())); g.stream() },
 			refused: pastStart,
+			slow:    true,
 		},
 		{
 			name:    "an endless loop in _initialize",
 			guest:   func(g *guest) { g.initialize(op.Forever()) },
 			refused: pastStart,
+			slow:    true,
 		},
 		{
 			name:    "an endless loop with host calls in _initialize",
 			guest:   func(g *guest) { g.initialize(op.Forever(g.ignore("isClosed"))) },
 			refused: pastStart,
+			slow:    true,
 		},
 		{
 			name: "a loop with a host call each time round, onStream",
@@ -37,6 +40,7 @@ func loops() []attack {
 			},
 			route: soon,
 			log:   pastShare + `|` + pastGrace,
+			slow:  true,
 		},
 		{
 			name:   "a loop with a host call each time round, onEvent",

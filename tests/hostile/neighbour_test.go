@@ -1,4 +1,4 @@
-//go:build hostile && linux
+//go:build linux
 
 package hostile
 
@@ -14,12 +14,15 @@ import (
 	"github.com/millrace/millrace/abi"
 )
 
-// What the neighbour is promised, and what is asserted. A busy machine holds up the test as well, so
-// that only a standstill of the whole server fails it; whether the promise was kept is logged.
+// What the neighbour is promised, and what is asserted of every attack: a busy machine holds up the
+// test as well, so that only a standstill of the whole server fails it. The promise is asserted where
+// the test's own clock tells that the machine had time: where the 99.9th percentile of how late it
+// woke is at most quiet.
 const (
 	tick     = 10 * time.Millisecond
 	promised = 50 * time.Millisecond
-	bearable = 2 * time.Second
+	bearable = 5 * time.Second
+	quiet    = 10 * time.Millisecond
 )
 
 // neighbour is a stream of another tenant: events go in every 10 ms, and a viewer notes when they
@@ -32,7 +35,7 @@ type neighbour struct {
 	mu    sync.Mutex
 	last  time.Time
 	gaps  []time.Duration // between one event and the next
-	late  []time.Duration // how much later than due this process was awake to publish
+	late  []time.Duration // how much later than due this process woke that has nothing to do with it
 	worst time.Duration   // gap since lap was called
 	fault error
 }
@@ -53,6 +56,7 @@ func startNeighbour(t *testing.T, c *client) *neighbour {
 	})
 	<-opened
 	n.wg.Go(func() { n.publish(ctx) })
+	n.wg.Go(func() { n.control(ctx) })
 	t.Cleanup(n.stop)
 	return n
 }
@@ -70,15 +74,28 @@ func (n *neighbour) publish(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case due := <-ticker.C:
-			n.mu.Lock()
-			n.late = append(n.late, time.Since(due))
-			n.mu.Unlock()
+		case <-ticker.C:
 		}
 		err := n.server.must(ctx, "POST", "/v1/tenants/neighbour/events/ticks", []byte(fmt.Sprint(i)))
 		if err != nil && ctx.Err() == nil {
 			n.fail(err)
 			return
+		}
+	}
+}
+
+// control notes how late this process wakes, whatever the server does.
+func (n *neighbour) control(ctx context.Context) {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case due := <-ticker.C:
+			n.mu.Lock()
+			n.late = append(n.late, time.Since(due))
+			n.mu.Unlock()
 		}
 	}
 }
@@ -111,18 +128,46 @@ func (n *neighbour) lap() (worst time.Duration, fault error) {
 	return worst, n.fault
 }
 
-// report logs how even the stream was.
-func (n *neighbour) report(t *testing.T) {
+// report logs how even the stream was, and tells whether the promise was broken by the server: not
+// if the machine had no time for the test either.
+func (n *neighbour) report(t *testing.T) (broken bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	stalls := n.gaps
-	t.Logf("the neighbour's %d events came %s; the test itself woke %s late", len(stalls), quantiles(stalls), quantiles(n.late))
-	t.Logf("promised is that the 99.9th percentile is at most %v: %v", promised, quantile(stalls, 0.999) <= promised)
+	t.Logf("the neighbour's %d events came %s; the test itself woke %s late", len(n.gaps), quantiles(n.gaps), quantiles(n.late))
+	stall, late := quantile(n.gaps, 0.999), quantile(n.late, 0.999)
+	t.Logf("promised is that the 99.9th percentile is at most %v: %v; the machine was quiet: %v", promised, stall <= promised, late <= quiet)
+	return stall > promised && late <= quiet
 }
 
 func quantiles(of []time.Duration) string {
 	return fmt.Sprintf("%v (median), %v (p99), %v (p99.9), %v (worst)",
 		quantile(of, 0.5), quantile(of, 0.99), quantile(of, 0.999), quantile(of, 1))
+}
+
+// TestNeighbour attacks a server that runs as its users run it, and looks at the neighbour.
+func TestNeighbour(t *testing.T) {
+	p := startPrey(t)
+	attacks, rounds := all(p.remote.url), 1
+	_, quick := divide(loops())
+	switch {
+	case *long:
+		rounds = 5
+	case testing.Short():
+		attacks = every(20, quick)
+	default:
+		attacks = every(4, quick)
+	}
+	for round := range rounds {
+		for i, a := range attacks {
+			t.Run(a.name, func(t *testing.T) {
+				p.attack(t, func() { a.run(t, p.client, fmt.Sprintf("t%d-%d", round, i)) })
+			})
+		}
+	}
+	p.neighbour.stop()
+	if p.neighbour.report(t) && *long {
+		t.Errorf("the neighbour's stream stalls for longer than %v", promised)
+	}
 }
 
 // quantile is the smallest duration that so large a part does not exceed, 0 of none.

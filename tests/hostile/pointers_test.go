@@ -1,4 +1,4 @@
-//go:build hostile && linux
+//go:build linux
 
 package hostile
 
@@ -52,6 +52,8 @@ func pointers() []attack {
 		{"kvDelete", []any{outside}},
 		{"log", []any{1, outside}},
 		{"random", []any{outside}},
+		{"open", []any{outside}},
+		{"response", []any{0, outside}},
 	} {
 		attacks = append(attacks, attack{
 			name:  fmt.Sprintf("%s with a range outside of memory, which is %s", call.function, place(call.args)),

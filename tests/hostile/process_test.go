@@ -1,4 +1,4 @@
-//go:build hostile && linux
+//go:build linux
 
 package hostile
 
@@ -28,7 +28,7 @@ func (f footprint) String() string {
 	return fmt.Sprintf("%.1f MiB, %d and %d mappings", float64(f.memory)/(1<<20), f.plugins, f.others)
 }
 
-// within returns an error if f is more than before by more than the tolerance, and so many bytes. Of
+// within returns an error if f is more than before by more than the tolerance and so many bytes. Of
 // plugins one mapping may stay: the code of the last waits for the collector.
 func (f footprint) within(before footprint, bytes int64) error {
 	switch {

@@ -1,4 +1,4 @@
-//go:build hostile && linux
+//go:build linux
 
 package hostile
 

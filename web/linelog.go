@@ -11,49 +11,53 @@ import (
 
 const levelError = slog.LevelError
 
-// pluginLogs are the last lines that each plugin of each tenant wrote on this node.
-type pluginLogs struct {
+// lineLogs are the last lines that each plugin and source of each tenant wrote on this node.
+type lineLogs struct {
 	mu    sync.Mutex
-	byKey map[string]*pluginLog
+	byKey map[string]*lineLog
 }
 
-func newPluginLogs() *pluginLogs { return &pluginLogs{byKey: map[string]*pluginLog{}} }
+func newLineLogs() *lineLogs { return &lineLogs{byKey: map[string]*lineLog{}} }
 
-// of gives a plugin's log, made at first use.
-func (ls *pluginLogs) of(tenant, plugin string) *pluginLog {
+// pluginLog and sourceLog are what a log is asked for by.
+func pluginLog(plugin string) string { return "plugins/" + plugin }
+func sourceLog(source string) string { return "sources/" + source }
+
+// of gives a log, made at first use.
+func (ls *lineLogs) of(tenant, what string) *lineLog {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	key := tenant + "/" + plugin
+	key := tenant + "/" + what
 	l := ls.byKey[key]
 	if l == nil {
-		l = &pluginLog{wake: make(chan struct{})}
+		l = &lineLog{wake: make(chan struct{})}
 		ls.byKey[key] = l
 	}
 	return l
 }
 
-// forget lets go of a plugin's log; those who read it go on with what they have.
-func (ls *pluginLogs) forget(tenant, plugin string) {
+// forget lets go of a log; those who read it go on with what they have.
+func (ls *lineLogs) forget(tenant, what string) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	delete(ls.byKey, tenant+"/"+plugin)
+	delete(ls.byKey, tenant+"/"+what)
 }
 
 // forgetTenant lets go of all logs of a tenant.
-func (ls *pluginLogs) forgetTenant(tenant string) {
+func (ls *lineLogs) forgetTenant(tenant string) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	maps.DeleteFunc(ls.byKey, func(key string, _ *pluginLog) bool { return strings.HasPrefix(key, tenant+"/") })
+	maps.DeleteFunc(ls.byKey, func(key string, _ *lineLog) bool { return strings.HasPrefix(key, tenant+"/") })
 }
 
-// Bounds of one plugin's log.
+// Bounds of one log.
 const (
 	maxLogLines = 200
 	maxLogLine  = 8 << 10 // bytes
 )
 
-// pluginLog keeps a plugin's last lines and wakes those who follow them.
-type pluginLog struct {
+// lineLog keeps the last lines of one log and wakes those who follow them.
+type lineLog struct {
 	mu    sync.Mutex
 	lines []string // JSON, oldest first
 	first uint64   // number of lines[0]
@@ -61,7 +65,7 @@ type pluginLog struct {
 }
 
 // line adds one line.
-func (l *pluginLog) line(level slog.Level, text string) {
+func (l *lineLog) line(level slog.Level, text string) {
 	if len(text) > maxLogLine {
 		text = text[:maxLogLine] + "…"
 	}
@@ -81,7 +85,7 @@ func (l *pluginLog) line(level slog.Level, text string) {
 }
 
 // after gives the lines from number n on, the number behind them, and what to wait on for more.
-func (l *pluginLog) after(n uint64) (lines []string, next uint64, wake <-chan struct{}) {
+func (l *lineLog) after(n uint64) (lines []string, next uint64, wake <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	next = l.first + uint64(len(l.lines))

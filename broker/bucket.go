@@ -1,0 +1,47 @@
+package broker
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// bucket says how a key-value bucket is made.
+type bucket struct {
+	name      string
+	replicas  int
+	maxBytes  int64         // of all; default unbounded
+	maxValue  int           // bytes of one; default unbounded
+	markerAge time.Duration // how long the marker of an expired or purged key stays; with it keys can expire
+}
+
+// openBucket makes the bucket, or gives it other bounds. It is that of the client's own
+// CreateOrUpdateKeyValue but for one thing: of several copies, only the leader answers a Get. Another
+// one may lag, and what was just written must be read, on whatever node.
+func openBucket(ctx context.Context, js jetstream.JetStream, b bucket) (jetstream.KeyValue, error) {
+	_, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name: "KV_" + b.name, Subjects: []string{"$KV." + b.name + ".>"}, Storage: jetstream.FileStorage,
+		Replicas: b.replicas, AllowDirect: b.replicas == 1,
+		MaxMsgsPerSubject: 1, MaxBytes: cmp.Or(b.maxBytes, -1), MaxMsgSize: int32(cmp.Or(b.maxValue, -1)),
+		MaxMsgs: -1, MaxConsumers: -1, Discard: jetstream.DiscardNew, Duplicates: 2 * time.Minute,
+		AllowRollup: true, DenyDelete: true, AllowMsgTTL: b.markerAge > 0, SubjectDeleteMarkerTTL: b.markerAge,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return js.KeyValue(ctx, b.name)
+}
+
+// openObjects makes an object store, in the same way.
+func openObjects(ctx context.Context, js jetstream.JetStream, name string, replicas int) (jetstream.ObjectStore, error) {
+	_, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name: "OBJ_" + name, Subjects: []string{"$O." + name + ".C.>", "$O." + name + ".M.>"}, Storage: jetstream.FileStorage,
+		Replicas: replicas, AllowDirect: replicas == 1, MaxBytes: -1, Discard: jetstream.DiscardNew, AllowRollup: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return js.ObjectStore(ctx, name)
+}

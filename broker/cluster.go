@@ -1,0 +1,134 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/millrace/millrace/broker/cluster"
+)
+
+// Cluster is how a node finds the others, and what all of them share. A cluster has three nodes or
+// more: of two, neither could go on alone, since it cannot tell whether the other is down or out of
+// reach.
+type Cluster struct {
+	Key    *cluster.Key // the same on every node
+	Listen string       // host:port for the other nodes
+	Join   []string     // host:port of the other nodes, at least two; the node's own may be among them
+}
+
+// clusterReplicas is how many copies of everything a cluster keeps, whatever its size.
+const clusterReplicas = 3
+
+// replicas is how many copies of a stream there are. Everything that makes a stream asks here.
+func (c Config) replicas() int {
+	if c.Cluster == nil {
+		return 1
+	}
+	return clusterReplicas
+}
+
+// patience is how long a publication waits for its acknowledgement before it is sent again. In a
+// cluster the leader that it went to may be gone.
+func (c Config) patience() time.Duration {
+	if c.Cluster == nil {
+		return writeTimeout / 3
+	}
+	return 2 * time.Second
+}
+
+func (c *Cluster) check() (err error) {
+	if c == nil {
+		return nil
+	}
+	if c.Key == nil {
+		err = errors.New("cluster has no key")
+	}
+	for _, address := range append([]string{c.Listen}, c.Join...) {
+		if _, _, wrong := splitAddress(address); wrong != nil {
+			err = errors.Join(err, wrong)
+		}
+	}
+	if n := len(c.others()); n < 2 {
+		err = errors.Join(err, fmt.Errorf("cluster of %d nodes: it takes three, so that two can go on when one is down; join at least two others", n+1))
+	}
+	return err
+}
+
+// others are the addresses to join, without the node's own.
+func (c *Cluster) others() []string {
+	others := slices.Compact(slices.Sorted(slices.Values(c.Join)))
+	return slices.DeleteFunc(others, func(address string) bool { return address == c.Listen })
+}
+
+func splitAddress(address string) (host string, port int, err error) {
+	host, text, err := net.SplitHostPort(address)
+	if err == nil {
+		port, err = strconv.Atoi(text)
+	}
+	if err != nil || port < 1 || port > 65535 {
+		return "", 0, fmt.Errorf("cluster address %q is not host:port", address)
+	}
+	return host, port, nil
+}
+
+// options lets the server talk to the other nodes.
+func (c *Cluster) options(o *server.Options) error {
+	host, port, err := splitAddress(c.Listen)
+	if err != nil {
+		return err
+	}
+	tls, err := c.Key.NodeTLS(o.ServerName)
+	if err != nil {
+		return err
+	}
+	const user = "node"
+	o.Cluster = server.ClusterOpts{
+		Name: c.Key.Name(), Host: host, Port: port, TLSConfig: tls, TLSTimeout: 5,
+		Username: user, Password: c.Key.ClusterSecret(), NoAdvertise: true,
+	}
+	for _, address := range c.others() {
+		o.Routes = append(o.Routes, &url.URL{Scheme: "nats-route", Host: address, User: url.UserPassword(user, c.Key.ClusterSecret())})
+	}
+	// Without a listener for clients the server does not take routes either. This one needs a login.
+	o.DontListen, o.Host, o.Port = false, "127.0.0.1", server.RANDOM_PORT
+	return nil
+}
+
+// claimFolder notes in a data folder which cluster its data is of, or that it is of none. A folder
+// of another kind is refused: its streams would not be found, or be deleted.
+func claimFolder(dir string, c *Cluster) error {
+	name := ""
+	if c != nil {
+		name = c.Key.Name()
+	}
+	path := filepath.Join(dir, "cluster")
+	b, err := os.ReadFile(path)
+	was := strings.TrimSpace(string(b))
+	_, alone := os.Stat(filepath.Join(dir, operatorName))
+	switch {
+	case err == nil && was == name:
+		return nil
+	case err == nil && name == "":
+		return fmt.Errorf("data folder is of a node of the cluster %s: start it with that cluster's key", was)
+	case err == nil:
+		return fmt.Errorf("data folder is of a node of the cluster %s, the key is that of %s", was, name)
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	case name == "":
+		return nil
+	case alone == nil:
+		return errors.New("data folder is of a node that runs alone, whose streams would not outlive its joining: back it up, and restore into the cluster")
+	}
+	return writeFile(path, []byte(name+"\n"))
+}

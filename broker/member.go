@@ -1,0 +1,196 @@
+package broker
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/millrace/millrace/broker/cluster"
+)
+
+// The times of membership. A node that died is noticed after a term at the latest, and a second later
+// others do its work.
+const (
+	memberTerm   = 6 * time.Second
+	memberBeat   = time.Second
+	memberLook   = 250 * time.Millisecond
+	memberSettle = time.Second // after who lives has changed, so that the old owner of a key has let go
+)
+
+const (
+	beatSubject = "node.beat"
+	leftSubject = "node.left"
+)
+
+// beat is what a node says each second, and at its end.
+type beat struct {
+	Node  string `json:"node"`
+	Life  string `json:"life"`  // random; of one process
+	Count uint64 `json:"count"` // grows
+}
+
+// members is this node's membership in its cluster: which others live, and whether it may act itself.
+// It may while most of the nodes that the registry knows have answered it of late. Beats are plain
+// messages, not records: so no election of a stream's leader takes a node's work from it.
+type members struct {
+	self  beat
+	nc    *nats.Conn
+	known func() int // nodes that there are, dead ones too
+
+	// The goroutine's own.
+	seen    *cluster.Members
+	lives   map[string]string // by node
+	lease   cluster.Lease
+	sent    time.Time // of the last beat
+	answers map[string]bool
+	began   time.Time
+
+	mu    sync.Mutex
+	live  []string
+	may   bool          // this node may act
+	since time.Time     // of live and may
+	moved chan struct{} // closed when they change
+}
+
+func newMembers(node string, nc *nats.Conn, known func() int) *members {
+	return &members{
+		self: beat{Node: node, Life: randomID()}, nc: nc, known: known,
+		seen: cluster.NewMembers(memberTerm), lives: map[string]string{}, moved: make(chan struct{}),
+	}
+}
+
+// run keeps the membership until ctx ends, and calls changed when it has changed.
+func (m *members) run(ctx context.Context, changed func()) error {
+	incoming := make(chan *nats.Msg, 256) // what does not fit is lost, as on the way
+	inbox := m.nc.NewRespInbox()
+	for _, subject := range []string{beatSubject, leftSubject, inbox} {
+		sub, err := m.nc.ChanSubscribe(subject, incoming)
+		if err != nil {
+			return err
+		}
+		defer sub.Unsubscribe()
+	}
+	tick := time.NewTicker(memberLook)
+	defer tick.Stop()
+	m.began = time.Now()
+	for {
+		if time.Since(m.sent) >= memberBeat {
+			m.beat(inbox)
+		}
+		if m.look(time.Now()) {
+			changed()
+		}
+		select {
+		case msg := <-incoming:
+			m.take(msg, inbox)
+		case <-tick.C:
+		case <-ctx.Done():
+			m.say(leftSubject, "")
+			m.nc.Flush() // an error is the connection's end; the others notice by the term
+			return nil
+		}
+	}
+}
+
+// beat tells the others that this node lives, and asks them to say that they have heard it.
+func (m *members) beat(inbox string) {
+	m.self.Count++
+	m.sent, m.answers = time.Now(), map[string]bool{}
+	m.say(beatSubject, inbox)
+}
+
+// say publishes the node's beat. What is lost is said again a beat later.
+func (m *members) say(subject, reply string) {
+	data, err := json.Marshal(m.self)
+	if err != nil {
+		panic(err) // strings and a number
+	}
+	m.nc.PublishMsg(&nats.Msg{Subject: subject, Reply: reply, Data: data}) // a lost connection is noticed by the term
+}
+
+// take handles what another node said, or this one itself.
+func (m *members) take(msg *nats.Msg, inbox string) {
+	var b beat
+	if json.Unmarshal(msg.Data, &b) != nil || b.Node == "" {
+		return
+	}
+	now := time.Now()
+	switch msg.Subject {
+	case inbox:
+		if b.Count != m.self.Count || b.Life != m.self.Life {
+			return // the answer to an earlier beat
+		}
+		m.answers[msg.Header.Get("Node")] = true
+		if len(m.answers) > m.known()/2 {
+			m.lease.Renew(m.sent, memberTerm)
+		}
+	case leftSubject:
+		m.seen.Left(b.Node)
+	default:
+		if m.lives[b.Node] != b.Life { // the process is another: its count begins anew
+			m.seen.Left(b.Node)
+			m.lives[b.Node] = b.Life
+		}
+		m.seen.Saw(b.Node, b.Count, now)
+		answer := &nats.Msg{Subject: msg.Reply, Data: msg.Data, Header: nats.Header{"Node": {m.self.Node}}}
+		m.nc.PublishMsg(answer) // an answer that is lost is given again a beat later
+	}
+}
+
+// look brings live and may up to date; true if they have changed.
+func (m *members) look(now time.Time) bool {
+	live, may := m.seen.Live(now), m.lease.Left(now) > 0
+	if len(live) < m.known() && now.Sub(m.began) < memberTerm {
+		may = false // it may just not have heard all others yet
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if may == m.may && slices.Equal(live, m.live) {
+		return false
+	}
+	m.live, m.may, m.since = live, may, now
+	close(m.moved)
+	m.moved = make(chan struct{})
+	return true
+}
+
+// owns tells whether key is this node's now, as far as it can tell.
+func (m *members) owns(key string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.may && cluster.Owner(key, m.live) == m.self.Node
+}
+
+// wait returns once key is this node's, and has been for long enough that its old owner knows.
+func (m *members) wait(ctx context.Context, key string) error {
+	for {
+		m.mu.Lock()
+		mine := m.may && cluster.Owner(key, m.live) == m.self.Node
+		left, moved := memberSettle-time.Since(m.since), m.moved
+		m.mu.Unlock()
+		if mine && left <= 0 {
+			return nil
+		}
+		var settled <-chan time.Time
+		if mine {
+			settled = time.After(left)
+		}
+		select {
+		case <-moved:
+		case <-settled:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// count is how many nodes live.
+func (m *members) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.live)
+}

@@ -1,0 +1,81 @@
+// Package faults hurts a running installation while publishers, viewers and sources use it, and checks
+// that nothing acknowledged was lost, nothing came twice and all came in order.
+//
+// Each test logs the seed of its faults; -seed repeats them.
+package faults
+
+import (
+	"context"
+	"flag"
+	"math/rand/v2"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/millrace/millrace/tests/faults/checker"
+	"github.com/millrace/millrace/tests/faults/workload"
+	"github.com/millrace/millrace/tests/program"
+)
+
+var (
+	long = flag.Bool("long", false, "run each fault for five minutes, under the whole load")
+	seed = flag.Uint64("seed", 0, "of the faults; 0 draws one")
+)
+
+func TestMain(m *testing.M) { os.Exit(program.Main(m)) }
+
+// size is how much load there is, and for how long.
+func size() (c workload.Config, during time.Duration) {
+	if *long {
+		return workload.Config{Publishers: 20, Viewers: 300, Sources: 10}, 5 * time.Minute
+	}
+	return workload.Config{Publishers: 10, Viewers: 60, Sources: 5}, 15 * time.Second
+}
+
+// faultRand draws the faults of a test.
+func faultRand(t *testing.T) *rand.Rand {
+	t.Helper()
+	s := *seed
+	if s == 0 {
+		s = rand.Uint64()
+	}
+	t.Logf("seed of the faults: %d", s)
+	return rand.New(rand.NewPCG(s, 0))
+}
+
+// judge fails the test unless all went as promised.
+func judge(t *testing.T, r workload.Result, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := checker.Check(r.History)
+	t.Logf("%s", &report)
+	t.Logf("viewers came back %d times; the slowest return took %s, the slowest acknowledgement %s",
+		r.Returns, r.SlowestReturn.Round(time.Millisecond), r.SlowestPublish.Round(time.Millisecond))
+	if !report.OK() {
+		t.Error("the promises are broken")
+	}
+	if report.Deliveries == 0 || report.Acknowledged == 0 {
+		t.Error("nothing happened")
+	}
+}
+
+// every calls do until a time is over, after a pause of least to twice that each.
+func every(ctx context.Context, r *rand.Rand, least, during time.Duration, do func()) error {
+	ctx, cancel := context.WithTimeout(ctx, during)
+	defer cancel()
+	for {
+		pause := time.NewTimer(least + time.Duration(r.Int64N(int64(least))))
+		select {
+		case <-pause.C:
+			do()
+		case <-ctx.Done():
+			pause.Stop()
+			if cause := context.Cause(ctx); cause != context.DeadlineExceeded {
+				return cause
+			}
+			return nil
+		}
+	}
+}

@@ -1,0 +1,55 @@
+package web_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/millrace/millrace/broker/source/sourcetest"
+	"github.com/millrace/millrace/web"
+)
+
+func TestSecretsAreFilledInAndNeverShown(t *testing.T) {
+	n := startSources(t, web.Config{})
+	const secret = "sk-very-secret"
+	far := remote(t, func(_ int, r sourcetest.Request) sourcetest.Reply {
+		return sourcetest.Reply{Status: 403, Body: []byte("the key " + r.Header.Get("X-Key") + " is not welcome")}
+	})
+	spec := map[string]any{"url": far.URL + "/path?token=in-the-query", "subject": "in.a", "headers": map[string]string{"X-Key": "{{secret.key}}"}}
+	resp, body := n.do("PUT", "/v1/tenants/acme/sources/a", adminToken, spec)
+	if resp.StatusCode != 422 || !strings.Contains(string(body), "/v1/tenants/acme/secrets/key") {
+		t.Errorf("a source with a secret that is not there: %s: %s", resp.Status, body)
+	}
+	n.must("PUT", "/v1/tenants/acme/secrets/key", secret+"\n", nil)
+	n.must("PUT", "/v1/tenants/acme/sources/a", spec, nil)
+	n.reaches("a", "failed")
+	if got := far.Requests()[0].Header.Get("X-Key"); got != secret {
+		t.Errorf("the remote got %q", got)
+	}
+	var list struct{ Secrets []struct{ Name, Put string } }
+	n.must("GET", "/v1/tenants/acme/secrets", nil, &list)
+	if len(list.Secrets) != 1 || list.Secrets[0].Name != "key" || list.Secrets[0].Put == "" {
+		t.Errorf("secrets %+v", list)
+	}
+	for _, path := range []string{"/v1/tenants/acme/secrets", "/v1/tenants/acme/sources/a", "/v1/tenants/acme/sources", "/v1/tenants/acme"} {
+		if _, body := n.do("GET", path, adminToken, nil); strings.Contains(string(body), secret) {
+			t.Errorf("GET %s shows the secret: %s", path, body)
+		}
+	}
+	v := n.open("/v1/tenants/acme/sources/a/logs", "Authorization", "Bearer "+adminToken)
+	for e := v.next(); !strings.Contains(e.Data, "ended"); e = v.next() {
+	}
+	if strings.Contains(v.raw.String(), secret) {
+		t.Errorf("the source's log has the secret: %s", v.raw)
+	}
+	if got := n.status("GET", "/v1/tenants/acme/secrets/key", adminToken, nil); got != 405 {
+		t.Errorf("reading a secret is a %d", got)
+	}
+	n.must("DELETE", "/v1/tenants/acme/secrets/key", nil, nil)
+	n.must("POST", "/v1/tenants/acme/sources/a/start", nil, nil)
+	n.eventually("the missing secret to be told", func() bool {
+		return strings.Contains(n.getSource("a").Status.LastError, "no such secret")
+	})
+	if got := far.Counts().Connections; got != 1 {
+		t.Errorf("%d connections, want none without the secret", got)
+	}
+}

@@ -1,0 +1,60 @@
+package wire
+
+// batchBytes is how much history is read at once. It is more than a socket takes at once, so that a
+// viewer that catches up never waits for two reads where one would do.
+const batchBytes = 256 << 10
+
+// Batch is a run of history for viewers that have fallen behind, shared by all of them that are
+// within it. RingConfig.History fills it.
+type Batch struct {
+	after Cursor // what it begins behind
+	at    Cursor // what it has come to
+	seg   segment
+	ended bool
+	why   error
+}
+
+func newBatch(after Cursor) *Batch { return &Batch{after: after, at: after} }
+
+// Add appends a copy of a frame, unless it lies at or before the place that the batch begins behind. A frame of
+// no position, such as one that tells of a gap, has the cursor it is seen at.
+func (b *Batch) Add(f Frame) {
+	if b.ended || b.after.Covers(f.At) {
+		return
+	}
+	if len(f.Bytes) > 0 {
+		if !b.seg.fits(len(f.Bytes)) {
+			b.enlarge(len(f.Bytes))
+		}
+		b.seg.add(f)
+	}
+	b.Reach(f.At)
+}
+
+// Reach says that nothing else lies up to a cursor.
+func (b *Batch) Reach(c Cursor) {
+	if !b.at.Covers(c) {
+		b.at = c
+	}
+}
+
+// Full tells whether the batch has as much as it should.
+func (b *Batch) Full() bool { return b.ended || b.seg.used >= batchBytes }
+
+// End says that the stream of every viewer ends behind this batch, and why.
+func (b *Batch) End(why error) { b.ended, b.why = true, why }
+
+func (b *Batch) enlarge(frame int) {
+	size := max(2*len(b.seg.mem), b.seg.used+chunkSize(frame), 4<<10)
+	mem := make([]byte, size)
+	copy(mem, b.seg.mem[:b.seg.used])
+	b.seg.mem = mem
+}
+
+// has tells whether a viewer at c can go on in the batch.
+func (b *Batch) has(c Cursor) bool {
+	return c.Covers(b.after) && !c.Covers(b.at) || b.ended && c == b.at
+}
+
+// bytes is the memory it takes.
+func (b *Batch) bytes() int { return len(b.seg.mem) + markBytes*cap(b.seg.marks) }

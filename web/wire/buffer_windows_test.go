@@ -1,0 +1,8 @@
+package wire_test
+
+import "syscall"
+
+// smallBuffer has a socket take in as little as the system lets it.
+func smallBuffer(fd uintptr) {
+	_ = syscall.SetsockoptInt(syscall.Handle(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 1)
+}

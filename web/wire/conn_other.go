@@ -1,0 +1,11 @@
+//go:build !linux
+
+package wire
+
+import (
+	"net"
+	"time"
+)
+
+// boundTCP leaves out the time that Linux can be told.
+func boundTCP(c *net.TCPConn, sendBytes int, _ time.Duration) { _ = c.SetWriteBuffer(sendBytes) }

@@ -1,0 +1,260 @@
+package wire
+
+import (
+	"slices"
+	"time"
+)
+
+// copiedRest is how much of a frame a blocked viewer keeps as a copy. A larger rest stays where it
+// lies, and is counted.
+const copiedRest = 4 << 10
+
+// news does what others want of a socket.
+func (l *loop) news(s *socket) {
+	if s.fd < 0 {
+		return
+	}
+	if !s.joined {
+		if err := l.join(s); err != nil {
+			l.drop(s, ErrLeft)
+			return
+		}
+	}
+	n := s.v.read()
+	if !n.until.IsZero() && !s.ending {
+		if s.until, s.untilWhy = l.tickOf(n.until), n.why; !n.until.After(time.Now()) {
+			s.end(n.why)
+		}
+		l.wheel.set(s, s.due())
+	}
+	if n.err != nil {
+		s.end(n.err)
+	}
+	if n.batch != nil && s.mode == asked {
+		l.sendBatch(s, n.batch)
+	}
+	l.flush(s)
+}
+
+// tickOf is the tick of a time, rounded up, and never 0.
+func (l *loop) tickOf(t time.Time) uint64 { return ticks(max(t.Sub(l.start), 1)) }
+
+// ticks is how many a duration takes.
+func ticks(d time.Duration) uint64 { return uint64((d + tick - 1) / tick) }
+
+// timer does what is due for a socket, and has it come up again.
+func (l *loop) timer(s *socket) {
+	now := l.wheel.now
+	if s.until != 0 && now >= s.until {
+		s.end(s.untilWhy)
+	}
+	if now >= s.next {
+		s.next = now + s.period
+		if s.stuck && now-s.since >= s.period {
+			l.drop(s, ErrSlow)
+			return
+		}
+		if s.v.keepAlive > 0 && len(s.rest) == 0 && !s.blocked && !s.ending {
+			s.rest = appendChunk(nil, s.v.keepAliveBlock(&s.at))
+		}
+	}
+	l.wheel.set(s, s.due())
+	l.flush(s)
+}
+
+// flush sends what a viewer lacks until it has all or its socket takes no more.
+func (l *loop) flush(s *socket) {
+	for s.fd >= 0 && !s.blocked {
+		switch {
+		case len(s.rest) > 0:
+			l.sendRest(s)
+		case s.closing:
+			l.drop(s, s.why)
+		case !l.sendMore(s):
+			return
+		}
+	}
+}
+
+// sendMore sends what comes next, and returns false if that is nothing.
+func (l *loop) sendMore(s *socket) bool {
+	switch s.mode {
+	case own:
+		if l.takeBox(s) {
+			return true
+		}
+	case ahead, behind:
+		l.seek(s)
+		fallthrough
+	case live:
+		if s.mode == live && l.sendRing(s) {
+			return true
+		}
+	}
+	if s.ending {
+		l.lastWords(s)
+		return true
+	}
+	if s.mode == behind {
+		s.mode = asked
+		s.v.ring.ask(s.v, s.at)
+	}
+	return false
+}
+
+// send writes, counts, and drops a socket that is gone. It returns how much was written.
+func (l *loop) send(s *socket, bufs [][]byte) int {
+	l.w.writes.Add(1)
+	n, err := s.write(bufs)
+	switch {
+	case err != nil:
+		l.drop(s, ErrLeft)
+		return 0
+	case n > 0:
+		s.since, s.stuck = l.wheel.now, false
+	case !s.stuck:
+		s.since, s.stuck = l.wheel.now, true
+	}
+	return n
+}
+
+func (l *loop) sendRest(s *socket) {
+	l.one[0] = s.rest
+	n := l.send(s, l.one[:])
+	l.one[0] = nil
+	if s.rest = s.rest[n:]; len(s.rest) > 0 || s.fd < 0 {
+		return
+	}
+	s.rest = nil
+	l.unpin(s)
+	if s.box != nil {
+		s.v.box.wrote(s.box)
+		s.box = nil
+	}
+	l.w.delivered.Add(uint64(s.frames))
+	s.frames = 0
+}
+
+func (l *loop) takeBox(s *socket) bool {
+	var ended bool
+	s.rest, s.box, s.frames, ended = s.v.box.take(true)
+	if ended {
+		s.end(nil)
+	}
+	return len(s.rest) > 0
+}
+
+// seek finds a viewer's place in its ring.
+func (l *loop) seek(s *socket) {
+	pos, isAhead, ok := s.v.ring.seek(s.at)
+	switch {
+	case !ok:
+		s.mode = behind
+	case isAhead:
+		s.mode = ahead
+		if ended, why := s.v.ring.over(); ended {
+			s.end(why)
+		}
+	default:
+		s.mode, s.pos = live, pos
+	}
+}
+
+// sendRing sends all that the viewer lacks of its ring.
+func (l *loop) sendRing(s *socket) bool {
+	v := &l.view
+	if l.seen != s.v.ring {
+		v.look(s.v.ring)
+	}
+	switch {
+	case s.pos < v.begin:
+		s.mode = behind
+		return false
+	case s.pos >= v.head:
+		if v.ended {
+			s.end(v.why)
+		}
+		return false
+	}
+	bufs, lacking := v.behind(s.pos)
+	n := l.send(s, bufs)
+	switch sent := s.pos + uint64(n); {
+	case n == 0:
+	case sent == v.head:
+		s.pos, s.at = sent, v.told
+		l.w.delivered.Add(lacking)
+	default:
+		m, seg, i := v.settle(sent)
+		s.pos, s.at = seg.start+uint64(m.end), m.at
+		whole := seg.first + uint64(i) + 1 - (v.frames - lacking)
+		l.keep(s, seg, int(sent-seg.start), m.end, whole)
+	}
+	return true
+}
+
+// sendBatch sends what the viewer lacks of a batch, and finds its place behind that.
+func (l *loop) sendBatch(s *socket, b *Batch) {
+	s.mode = behind
+	if s.blocked || len(s.rest) > 0 || s.ending {
+		return
+	}
+	first := b.seg.after(s.at)
+	from := b.seg.begin(first)
+	if from < b.seg.used {
+		l.one[0] = b.seg.mem[from:b.seg.used]
+		n := l.send(s, l.one[:])
+		l.one[0] = nil
+		if n == 0 {
+			return
+		}
+		if sent := from + n; sent < b.seg.used {
+			i := b.seg.holding(sent - 1)
+			s.at = b.seg.marks[i].at
+			l.keep(s, &b.seg, sent, b.seg.marks[i].end, uint64(i-first)+1)
+			return
+		}
+		l.w.delivered.Add(uint64(len(b.seg.marks) - first))
+	}
+	s.at = b.at
+	if b.ended {
+		s.end(b.why)
+		return
+	}
+	l.seek(s)
+}
+
+// keep has the rest of a frame sent before anything else: what lies from offset to end in a segment.
+// frames were sent, counting that one.
+func (l *loop) keep(s *socket, seg *segment, offset, end int, frames uint64) {
+	if offset == end {
+		l.w.delivered.Add(frames)
+		return
+	}
+	l.w.delivered.Add(frames - 1)
+	s.frames, s.rest = 1, seg.mem[offset:end]
+	if len(s.rest) <= copiedRest {
+		s.rest = slices.Clone(s.rest)
+		return
+	}
+	s.pin = seg
+	if seg.pins.Add(1) == 1 && l.w.held.Add(int64(len(seg.mem))) > int64(l.w.config.HeldBytes) {
+		l.drop(s, ErrSlow)
+	}
+}
+
+func (l *loop) unpin(s *socket) {
+	if s.pin != nil && s.pin.pins.Add(-1) == 0 {
+		l.w.held.Add(-int64(len(s.pin.mem)))
+	}
+	s.pin = nil
+}
+
+// lastWords ends the stream's bytes.
+func (l *loop) lastWords(s *socket) {
+	s.closing = true
+	s.rest = nil
+	if s.why != nil {
+		s.rest = appendChunk(nil, l.w.config.LastWords(s.why))
+	}
+	s.rest = append(s.rest, lastChunk...)
+}

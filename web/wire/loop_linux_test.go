@@ -1,0 +1,76 @@
+package wire
+
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestAnEventOfASocketThatWasIsNotTheNextOnes(t *testing.T) {
+	w, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := openLoop(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	join := func() (s *socket, peer int) {
+		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := w.NewViewer(Stream{})
+		if err := w.crowd.enter(v); err != nil {
+			t.Fatal(err)
+		}
+		s = newSocket(l, v, fds[0])
+		if err := l.join(s); err != nil {
+			t.Fatal(err)
+		}
+		return s, fds[1]
+	}
+	first, peer := join()
+	gone := unix.EpollEvent{Events: unix.EPOLLHUP, Fd: first.slot, Pad: l.uses[first.slot]}
+	l.event(&gone)
+	_ = unix.Close(peer)
+	if first.fd >= 0 {
+		t.Fatal("an event says that the peer is gone, and the socket stays")
+	}
+	second, peer := join()
+	defer unix.Close(peer)
+	if second.slot != first.slot {
+		t.Fatalf("slot %d is free, and %d is used", first.slot, second.slot)
+	}
+	l.event(&gone)
+	if second.fd < 0 {
+		t.Error("an event of the socket that had the slot before ended this one")
+	}
+	l.drop(second, nil)
+	l.event(&gone)
+}
+
+func TestNoViewerOfAShareIsLeftOut(t *testing.T) {
+	sh := &share{}
+	served := map[*socket]int{}
+	for range 10 {
+		sh.add(&socket{})
+	}
+	sh.left = len(sh.sockets)
+	all := append([]*socket(nil), sh.sockets...)
+	for sh.left > 0 {
+		sh.left--
+		served[sh.sockets[sh.left]]++
+		if sh.left == 5 { // some leave in the midst: one that was served, one that was not, and one that comes
+			sh.remove(all[7])
+			sh.remove(all[2])
+			sh.add(&socket{})
+		}
+	}
+	for i, s := range all {
+		if i != 2 && served[s] == 0 {
+			t.Errorf("viewer %d was not served", i)
+		}
+	}
+}

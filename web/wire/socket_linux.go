@@ -1,0 +1,125 @@
+package wire
+
+import (
+	"cmp"
+	"math/rand/v2"
+
+	"golang.org/x/sys/unix"
+)
+
+// socket is a viewer's connection. Its loop alone touches it.
+type socket struct {
+	v    *Viewer
+	loop *loop
+	fd   int // -1 once it is closed
+	slot int32
+
+	mode    mode
+	joined  bool // it is in the loop's table
+	blocked bool // the kernel takes no more until it says so
+	stuck   bool // it has taken nothing since
+	ending  bool // last words are next
+	closing bool // they are in rest
+
+	share *share // of its ring
+	place int    // there
+	pos   uint64 // among the ring's bytes, if mode is live
+	at    Cursor // behind what it was sent
+
+	rest   []byte   // to be sent before anything else, to the end of a frame
+	pin    *segment // that rest lies in, if that is counted
+	box    []byte   // of the outbox, whose end rest is
+	frames int      // that are sent with rest
+
+	why      error // it ends
+	untilWhy error
+	period   uint64 // ticks between looks at it
+	next     uint64 // tick of the next one
+	until    uint64 // tick of its end; 0 is never
+	since    uint64 // tick of the last progress
+	timed    timed
+}
+
+// mode is where a viewer's frames come from.
+type mode uint8
+
+const (
+	own    mode = iota // its outbox
+	live               // the ring
+	ahead              // the ring, once that has come to the viewer's place
+	behind             // history, which is to be asked for
+	asked              // history, which was
+)
+
+func newSocket(l *loop, v *Viewer, fd int) *socket {
+	patience := cmp.Or(v.keepAlive, l.w.config.Patience)
+	bound(fd, l.w.config.SocketBytes, patience)
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 2<<10) // nothing more is read
+	return &socket{v: v, loop: l, fd: fd, at: v.from, period: ticks(patience)}
+}
+
+// post is called by the viewer when it has news.
+func (s *socket) post(*Viewer) { s.loop.mail.putSocket(s) }
+
+// phase is how long until the first look, random so that viewers who came together are not looked at
+// together ever after.
+func (s *socket) phase() uint64 { return 1 + rand.N(s.period) }
+
+// due is the tick of what comes next.
+func (s *socket) due() uint64 {
+	if s.until != 0 && !s.ending {
+		return min(s.next, s.until)
+	}
+	return s.next
+}
+
+// end has the stream end behind what it has.
+func (s *socket) end(why error) {
+	if s.ending {
+		return
+	}
+	s.ending, s.why = true, why
+	if s.v.box != nil {
+		s.v.box.close()
+	}
+}
+
+// write gives the kernel what it takes of bufs, and returns how much that is. If that is nothing,
+// blocked is set. An error says that the connection is gone.
+func (s *socket) write(bufs [][]byte) (n int, err error) {
+	for {
+		if len(bufs) == 1 {
+			n, err = unix.Write(s.fd, bufs[0])
+		} else {
+			n, err = unix.Writev(s.fd, bufs)
+		}
+		switch err {
+		case nil:
+			return n, nil
+		case unix.EINTR:
+		case unix.EAGAIN:
+			s.blocked = true
+			return 0, nil
+		default:
+			return 0, err
+		}
+	}
+}
+
+// close ends the connection so that what was written still arrives: a FIN behind it, and not the
+// reset that unread bytes would make of it.
+func (s *socket) close() {
+	var unread [4 << 10]byte
+	for range 16 {
+		if n, err := unix.Read(s.fd, unread[:]); n <= 0 || err != nil {
+			break
+		}
+	}
+	_ = unix.Close(s.fd)
+}
+
+// reset ends the connection at once, with what the kernel still has of it.
+func (s *socket) reset() {
+	_ = unix.SetsockoptLinger(s.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	_ = unix.Close(s.fd)
+}
