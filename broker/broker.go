@@ -194,6 +194,9 @@ func (b *Broker) serve(ctx context.Context, app *nats.Conn) (err error) {
 	}
 	<-ctx.Done()
 	b.shutdown()
+	if b.config.Cluster != nil {
+		b.node.handOver(b.system)
+	}
 	return b.stopped(ctx, context.Cause(ctx))
 }
 
@@ -206,7 +209,7 @@ func (b *Broker) join(ctx context.Context, app *nats.Conn) error {
 	if err != nil {
 		return err
 	}
-	b.members = newMembers(b.config.Node, app, b.registry.nodeCount)
+	b.members = newMembers(b.config, app, b.registry.nodeCount)
 	b.start(func() {
 		if err := b.members.run(ctx, b.loseKeys); err != nil {
 			b.config.Logger.Error("node is no member of its cluster", "error", err)

@@ -21,6 +21,10 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("BROKER_TEST_SOURCE"); dir != "" {
 		runSourceUntilKilled(dir, os.Getenv("BROKER_TEST_URL"))
 	}
+	if name := os.Getenv("BROKER_TEST_NODE"); name != "" {
+		runNodeUntilKilled(name)
+		return
+	}
 	// nats.go 1.55 forgets this goroutine when an object is stored faster than it starts: it then waits
 	// on a channel that was already taken away.
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/nats-io/nats.go/jetstream.(*jetStream).resetPendingAcksOnReconnect"))

@@ -1,10 +1,12 @@
 package broker
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -25,7 +27,11 @@ type Cluster struct {
 	Key    *cluster.Key // the same on every node
 	Listen string       // host:port for the other nodes
 	Join   []string     // host:port of the other nodes, at least two; the node's own may be among them
+	Edge   bool         // the node keeps no data and holds no keys: it serves what the others have
 }
+
+// edge tells whether the node keeps no data.
+func (c Config) edge() bool { return c.Cluster != nil && c.Cluster.Edge }
 
 // clusterReplicas is how many copies of everything a cluster keeps, whatever its size.
 const clusterReplicas = 3
@@ -68,7 +74,46 @@ func (c *Cluster) check() (err error) {
 // others are the addresses to join, without the node's own.
 func (c *Cluster) others() []string {
 	others := slices.Compact(slices.Sorted(slices.Values(c.Join)))
-	return slices.DeleteFunc(others, func(address string) bool { return address == c.Listen })
+	return slices.DeleteFunc(others, c.own)
+}
+
+// own tells whether address is this node's: what it listens at, or where it listens at all of the
+// machine's addresses, one of those.
+func (c *Cluster) own(address string) bool {
+	if address == c.Listen {
+		return true
+	}
+	host, port, err := splitAddress(address)
+	all, listens, errListen := splitAddress(c.Listen)
+	if err != nil || errListen != nil || port != listens {
+		return false
+	}
+	if ip, err := netip.ParseAddr(all); all != "" && (err != nil || !ip.IsUnspecified()) {
+		return false
+	}
+	if name, err := os.Hostname(); err == nil && strings.EqualFold(name, host) {
+		return true
+	}
+	return isHere(host)
+}
+
+// isHere tells whether a host name or address is one of this machine's. One that cannot be looked up
+// in two seconds is not.
+func isHere(host string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	there, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return false
+	}
+	here, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(here, func(a net.Addr) bool {
+		prefix, err := netip.ParsePrefix(a.String())
+		return err == nil && slices.ContainsFunc(there, func(ip netip.Addr) bool { return ip.Unmap() == prefix.Addr().Unmap() })
+	})
 }
 
 func splitAddress(address string) (host string, port int, err error) {

@@ -70,7 +70,11 @@ func (h *hub) check() bool {
 
 // gone ends the hub when the leader knows another history, or one that ends before what was seen.
 func (h *hub) gone(x extent, err error) bool {
-	if !errors.Is(err, ErrGone) && (err != nil || x.Last+1 >= h.next) {
+	switch {
+	case err == nil && x.Last+1 >= h.next:
+		h.doubted = time.Time{}
+		return false
+	case err != nil && !errors.Is(err, ErrGone), h.link.broker.doubts(&h.doubted):
 		return false
 	}
 	h.link.forget(h.history)
@@ -130,8 +134,15 @@ func (h *hub) hole(seq uint64) (sure bool, err error) {
 	ctx, cancel := context.WithTimeout(h.ctx, 5*time.Second)
 	defer cancel()
 	next, found, err := h.history.nextStored(ctx, h.next)
-	if err != nil || found && next < seq {
+	if err != nil {
 		return false, err
+	}
+	if !found && h.link.broker.doubts(&h.missing) {
+		return false, nil
+	}
+	h.missing = time.Time{}
+	if found && next < seq {
+		return false, nil
 	}
 	h.pass(seq - 1)
 	return true, nil

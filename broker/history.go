@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -81,6 +82,9 @@ func (l *link) openHistory(ctx context.Context) (*history, error) {
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			s, err = l.js.Stream(ctx, historyStream) // another node was faster
 		}
+		if errors.Is(err, jetstream.ErrStreamNotFound) { // and is still at it
+			err = errSettling
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -143,7 +147,8 @@ func (b *Broker) applyQuotas(ctx context.Context, t Tenant) error {
 	return nil
 }
 
-// extent asks the stream's leader. ErrGone if there is another stream now, or none.
+// extent asks the stream's leader. ErrGone if there is another stream now, or none; errSettling if
+// another than the leader answered.
 func (h *history) extent(ctx context.Context) (extent, error) {
 	m, err := h.link.ask(ctx, "$JS.API.STREAM.INFO."+historyStream, nil)
 	if err != nil {
@@ -153,8 +158,10 @@ func (h *history) extent(ctx context.Context) (extent, error) {
 		Error  *jetstream.APIError `json:"error"`
 		Config struct {
 			Metadata map[string]string `json:"metadata"`
+			Replicas int               `json:"num_replicas"`
 		} `json:"config"`
-		State struct {
+		Cluster *jetstream.ClusterInfo `json:"cluster"`
+		State   struct {
 			First uint64 `json:"first_seq"`
 			Last  uint64 `json:"last_seq"`
 			Msgs  uint64 `json:"messages"`
@@ -165,6 +172,8 @@ func (h *history) extent(ctx context.Context) (extent, error) {
 		return extent{}, fmt.Errorf("stream info: %w", err)
 	}
 	switch {
+	case answer.Error == nil && !byLeader(answer.Cluster, answer.Config.Replicas):
+		return extent{}, errSettling
 	case answer.Error == nil && answer.Config.Metadata[epochKey] == h.epoch:
 		// A stream that never held anything says 0 for its first.
 		state := answer.State
@@ -175,40 +184,58 @@ func (h *history) extent(ctx context.Context) (extent, error) {
 	return extent{}, answer.Error
 }
 
+// byLeader tells whether a stream's info is its leader's. Members answer, too, while they believe
+// that there is no leader, or for a while after they have come back, with what they have, which may be
+// nothing. Only the leader leaves its own name out of the list of others.
+func byLeader(c *jetstream.ClusterInfo, replicas int) bool {
+	if replicas <= 1 {
+		return true
+	}
+	return c != nil && c.Leader != "" && len(c.Replicas)+1 >= replicas &&
+		!slices.ContainsFunc(c.Replicas, func(other *jetstream.PeerInfo) bool { return other.Name == c.Leader })
+}
+
 // nextStored asks the stream's leader for the first sequence at or after seq that is still there.
 func (h *history) nextStored(ctx context.Context, seq uint64) (next uint64, found bool, err error) {
 	m, found, err := h.stored(ctx, storedQuery{Seq: seq, NextBySubject: eventPrefix + ">"})
 	return m.Seq, found, err
 }
 
-// complete returns nil if nothing of pattern is stored from seq to the end, of what a reading came to
-// its own end. In a cluster it may have been answered by a copy that lags: then the error is errLags.
+// complete returns nil if nothing of pattern is stored from seq to end, which a reading says that came
+// to its own end. In a cluster a copy that lags may have answered it: then the error is errSettling.
 func (h *history) complete(ctx context.Context, pattern string, seq, end uint64) error {
 	if h.link.broker.config.Cluster == nil || seq > end {
 		return nil
 	}
+	x, err := h.extent(ctx)
+	if err != nil {
+		return err
+	}
+	if x.Last < end {
+		return errSettling
+	}
 	m, found, err := h.stored(ctx, storedQuery{Seq: seq, NextBySubject: eventPrefix + pattern})
 	if err == nil && found && m.Seq <= end {
-		err = errLags
+		err = errSettling
 	}
 	return err
 }
 
-// before returns nil if what is stored at seq is older than t; errLags if a reading found nothing
-// since t that is there.
+// before returns nil if what is stored at seq is older than t; errSettling if a reading found nothing
+// since t, and there is something.
 func (h *history) before(ctx context.Context, seq uint64, t time.Time) error {
 	if h.link.broker.config.Cluster == nil || seq == 0 {
 		return nil
 	}
 	m, found, err := h.stored(ctx, storedQuery{Seq: seq})
 	if err == nil && found && !m.Time.Before(t) {
-		err = errLags
+		err = errSettling
 	}
 	return err
 }
 
-// errLags is transient.
-var errLags = fmt.Errorf("a copy of the history lags: %w", nats.ErrTimeout)
+// errSettling is transient: a copy of the history lags, or its leader is not known yet.
+var errSettling = fmt.Errorf("history is not settled: %w", nats.ErrTimeout)
 
 // storedQuery asks for one message.
 type storedQuery struct {

@@ -30,7 +30,10 @@ type hub struct {
 	passed  atomic.Uint64 // everything up to it was handed on
 	begun   uint64        // what comes after it was stored while the hub was there
 
-	next uint64 // the goroutine's own: the sequence that has to come
+	// The goroutine's own.
+	next    uint64    // the sequence that has to come
+	doubted time.Time // since when history seems to end before it, or to be gone
+	missing time.Time // since when it seems to have nothing from it on, though there was something
 
 	mu      sync.Mutex
 	ring    ring

@@ -38,8 +38,9 @@ type beat struct {
 // messages, not records: so no election of a stream's leader takes a node's work from it.
 type members struct {
 	self  beat
+	only  bool // this node only looks on: it says nothing, and so may never act
 	nc    *nats.Conn
-	known func() int // nodes that there are, dead ones too
+	known func() int // nodes that there are to be members, dead ones too
 
 	// The goroutine's own.
 	seen    *cluster.Members
@@ -56,9 +57,9 @@ type members struct {
 	moved chan struct{} // closed when they change
 }
 
-func newMembers(node string, nc *nats.Conn, known func() int) *members {
+func newMembers(c Config, nc *nats.Conn, known func() int) *members {
 	return &members{
-		self: beat{Node: node, Life: randomID()}, nc: nc, known: known,
+		self: beat{Node: c.Node, Life: randomID()}, only: c.edge(), nc: nc, known: known,
 		seen: cluster.NewMembers(memberTerm), lives: map[string]string{}, moved: make(chan struct{}),
 	}
 }
@@ -78,7 +79,7 @@ func (m *members) run(ctx context.Context, changed func()) error {
 	defer tick.Stop()
 	m.began = time.Now()
 	for {
-		if time.Since(m.sent) >= memberBeat {
+		if !m.only && time.Since(m.sent) >= memberBeat {
 			m.beat(inbox)
 		}
 		if m.look(time.Now()) {
@@ -136,6 +137,9 @@ func (m *members) take(msg *nats.Msg, inbox string) {
 			m.lives[b.Node] = b.Life
 		}
 		m.seen.Saw(b.Node, b.Count, now)
+		if m.only {
+			return
+		}
 		answer := &nats.Msg{Subject: msg.Reply, Data: msg.Data, Header: nats.Header{"Node": {m.self.Node}}}
 		m.nc.PublishMsg(answer) // an answer that is lost is given again a beat later
 	}
@@ -156,6 +160,29 @@ func (m *members) look(now time.Time) bool {
 	close(m.moved)
 	m.moved = make(chan struct{})
 	return true
+}
+
+// sure tells whether this node is among most of the nodes.
+func (m *members) sure() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.may || m.only && len(m.live) > m.known()/2
+}
+
+// doubtTime is longer than a stream's new leader takes to know all that was acknowledged, and than an
+// old one that is cut off from most nodes takes to notice.
+const doubtTime = 10 * time.Second
+
+// doubts tells whether a leader's word that history ends before what was seen of it is not to be
+// believed yet. since is when it said so first, set here.
+func (b *Broker) doubts(since *time.Time) bool {
+	if b.members == nil {
+		return false
+	}
+	if since.IsZero() {
+		*since = time.Now()
+	}
+	return time.Since(*since) < doubtTime || !b.members.sure()
 }
 
 // owns tells whether key is this node's now, as far as it can tell.

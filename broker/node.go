@@ -69,7 +69,7 @@ func (n *node) options(c Config, op *operator, system string) (*server.Options, 
 		SystemAccount:    system,
 		AccountResolver:  n.resolver,
 		MaxPayload:       int32(c.maxPayload()),
-		JetStream:        true,
+		JetStream:        !c.edge(),
 		StoreDir:         c.Dir,
 		// Streams reserve their MaxBytes. Most never use it, so no sum of reservations may refuse a
 		// tenant: the real disk is the limit, and each stream has its own.
@@ -90,7 +90,7 @@ func (n *node) waitCurrent(ctx context.Context) error {
 	const each = 50 * time.Millisecond
 	tick := time.NewTicker(each)
 	defer tick.Stop()
-	for waited := time.Duration(0); !n.server.JetStreamIsCurrent(); waited += each {
+	for waited := time.Duration(0); !n.current(); waited += each {
 		if waited%(10*time.Second) == 0 && waited > 0 {
 			n.log.Warn("storage waits for the other nodes", "connected", n.server.NumRoutes() > 0)
 		}
@@ -101,6 +101,14 @@ func (n *node) waitCurrent(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// current tells whether this node knows what the others do. One that keeps no data asks them.
+func (n *node) current() bool {
+	if !n.server.JetStreamEnabled() {
+		return n.server.NumRoutes() > 0
+	}
+	return n.server.JetStreamIsCurrent()
 }
 
 // connect logs in to an account in process. The account must be known to the server.
@@ -128,7 +136,6 @@ func (n *node) connError(nc *nats.Conn, sub *nats.Subscription, err error) {
 // stop ends the server and waits for it.
 func (n *node) stop() {
 	if n.server != nil {
-		n.server.LameDuckShutdown()
 		n.server.Shutdown()
 		n.server.WaitForShutdown()
 	}

@@ -31,12 +31,13 @@ type registry struct {
 	js      jetstream.JetStream
 	kv      jetstream.KeyValue
 	log     *slog.Logger
+	kind    string // of this node's own record
 	changed func(tenant string, v *View)
 	loaded  chan struct{} // closed once the first views are there
 
 	mu    sync.RWMutex
 	views map[string]*View // also of tenants that are being deleted; see View.live
-	nodes map[string]bool  // that there are, dead ones too
+	nodes map[string]bool  // that keep data, dead ones too
 	shown uint64           // revision that views and changed have caught up with
 	moved chan struct{}    // closed when shown changes
 }
@@ -47,8 +48,11 @@ func openRegistry(ctx context.Context, nc *nats.Conn, c Config, changed func(str
 		return nil, fmt.Errorf("open registry: %w", err)
 	}
 	r := &registry{
-		js: js, log: c.Logger, changed: changed, loaded: make(chan struct{}),
+		js: js, log: c.Logger, kind: "nodes", changed: changed, loaded: make(chan struct{}),
 		views: map[string]*View{}, nodes: map[string]bool{}, moved: make(chan struct{}),
+	}
+	if c.edge() {
+		r.kind = "edges"
 	}
 	err = retry(ctx, func(ctx context.Context) (err error) {
 		r.kv, err = openBucket(ctx, js, bucket{
@@ -195,10 +199,15 @@ func (r *registry) sync(ctx context.Context) error {
 	var last uint64
 	err := retry(ctx, func(ctx context.Context) error {
 		s, err := r.js.Stream(ctx, "KV_"+registryBucket)
-		if err == nil {
-			last = s.CachedInfo().State.LastSeq
+		if err != nil {
+			return err
 		}
-		return err
+		info := s.CachedInfo()
+		if !byLeader(info.Cluster, info.Config.Replicas) {
+			return errSettling
+		}
+		last = info.State.LastSeq
+		return nil
 	})
 	if err != nil {
 		return err
@@ -206,16 +215,16 @@ func (r *registry) sync(ctx context.Context) error {
 	return r.wait(ctx, last)
 }
 
-// check writes a record and waits until the watch has shown it.
+// check writes the node's record and waits until the watch has shown it.
 func (r *registry) check(ctx context.Context, node string) error {
-	revision, err := r.kv.Put(ctx, "nodes."+node, []byte(strconv.FormatInt(time.Now().UnixMilli(), 10)))
+	revision, err := r.kv.Put(ctx, r.kind+"."+node, []byte(strconv.FormatInt(time.Now().UnixMilli(), 10)))
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return r.wait(ctx, revision)
 }
 
-// nodeCount is how many nodes there are, dead ones too.
+// nodeCount is how many nodes keep data, dead ones too.
 func (r *registry) nodeCount() int {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

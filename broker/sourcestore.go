@@ -76,8 +76,8 @@ func (s *sourceStore) Cursor(ctx context.Context) (at source.Cursor, err error) 
 		}
 		last := s.run
 		for _, rec := range []cursorRecord{inHistory, saved} {
-			if rec.Run > s.run.Run {
-				return fmt.Errorf("run %d of the source is not the last: %w", s.run.Run, source.ErrConflict)
+			if err := s.checkRun(ctx, rec); err != nil {
+				return err
 			}
 			if rec.UID == last.UID && rec.Revision > last.Revision {
 				last = rec
@@ -212,11 +212,31 @@ func (s *sourceStore) reconcile(ctx context.Context, h *history, next cursorReco
 			return false, err
 		}
 	}
-	if rec.Run > next.Run || rec.UID == next.UID && rec.Revision >= next.Revision {
+	if rec.UID == next.UID && rec.Revision >= next.Revision {
 		return false, source.ErrConflict
+	}
+	if err := s.checkRun(ctx, rec); err != nil {
+		return false, err
 	}
 	s.seq = seq
 	return false, nil
+}
+
+// checkRun returns an ErrConflict if rec, a cursor that was found, is of a later run than the store's.
+// One of another source of the name is, if the registry has that source now.
+func (s *sourceStore) checkRun(ctx context.Context, rec cursorRecord) error {
+	switch {
+	case rec.UID == "", rec.UID == s.run.UID && rec.Run <= s.run.Run:
+		return nil
+	case rec.UID != s.run.UID:
+		if err := s.broker.registry.sync(ctx); err != nil {
+			return err
+		}
+		if s.wanted() {
+			return nil
+		}
+	}
+	return fmt.Errorf("run %d of the source is over: %w", s.run.Run, source.ErrConflict)
 }
 
 // MarkSent implements source.Store. The mark is in the copy alone, since it must outlast history.
@@ -228,7 +248,10 @@ func (s *sourceStore) MarkSent(ctx context.Context, at source.Cursor) (now sourc
 		next := s.last
 		next.Sent, next.SentBy = true, s.nonce
 		err := s.broker.cursors.change(ctx, s.key, func(saved cursorRecord, _ bool) (cursorRecord, bool, error) {
-			if saved.Run > next.Run || saved.UID == next.UID && saved.Revision > next.Revision {
+			if err := s.checkRun(ctx, saved); err != nil {
+				return saved, false, err
+			}
+			if saved.UID == next.UID && saved.Revision > next.Revision {
 				return saved, false, source.ErrConflict
 			}
 			if saved.Sent && saved.continues(next) {
@@ -308,7 +331,10 @@ func (s *sourceStore) save(ctx context.Context) error {
 	next := s.last
 	next.Digest = ""
 	err := s.broker.cursors.change(ctx, s.key, func(saved cursorRecord, _ bool) (cursorRecord, bool, error) {
-		if saved.Run > next.Run || saved.UID == next.UID && saved.Revision >= next.Revision {
+		if err := s.checkRun(ctx, saved); err != nil {
+			return saved, false, ignoreConflict(err)
+		}
+		if saved.UID == next.UID && saved.Revision >= next.Revision {
 			return saved, false, nil
 		}
 		rec := next
@@ -318,6 +344,14 @@ func (s *sourceStore) save(ctx context.Context) error {
 		return rec, true, nil
 	})
 	s.copied = err == nil
+	return err
+}
+
+// ignoreConflict is for a copy, of which a later run has its own.
+func ignoreConflict(err error) error {
+	if errors.Is(err, source.ErrConflict) {
+		return nil
+	}
 	return err
 }
 

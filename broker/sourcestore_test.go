@@ -287,7 +287,13 @@ func TestWhereAChangedSourceGoesOn(t *testing.T) {
 		}, source.Cursor{}},
 	} {
 		b, _ := start(t, broker.Config{})
-		s := feed(t, b, broker.Spec{})
+		feed(t, b, broker.Spec{})
+		for range 5 {
+			if _, err := b.StartSource(within(t), "acme", "feed"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := storeOf(t, b)
 		at := appendTo(t, s, cursorOf(t, s), "1", "a")
 		b.SaveCursors(within(t))
 		if err := tt.change(b); err != nil {

@@ -52,6 +52,9 @@ func (s *Subscription) beginAfter(id string) error {
 		case err != nil:
 			return err
 		case p.Seq > max(x.Last, s.hub.passed.Load()):
+			if s.link.broker.doubts(&s.doubted) {
+				return errSettling
+			}
 			s.reset()
 			return nil
 		case cursor+1 < x.First:

@@ -39,6 +39,8 @@ type Subscription struct {
 	oldest bool   // nothing was read yet, and it is to begin wherever history begins
 	batch  int    // events that the next step through history reads, from few to many
 
+	doubted time.Time // since when history seems to end before where the subscription is to begin
+
 	once   sync.Once
 	closed chan struct{}
 }
@@ -70,6 +72,8 @@ func (b *Broker) Subscribe(ctx context.Context, tenant string, subjects []string
 	}
 	b.counts.subscriptions.Add(1)
 	s.filter = s.hub.filter(minimalPatterns(subjects))
+	ctx, stop := l.within(ctx)
+	defer stop()
 	if err := retry(ctx, func(ctx context.Context) error { return s.begin(ctx, from) }); err != nil {
 		s.Close()
 		return nil, l.failed("subscribe", err)

@@ -24,8 +24,9 @@ const (
 	opensPerSecond  = 100
 )
 
-// instance is a running copy of a module, with its own memory, for one callback. One goroutine at
-// a time owns it, and only that one closes it.
+// instance is a running copy of a module, with its own memory: for one onStream, or for one after the
+// other of the callbacks that do not last. One goroutine at a time owns it, and only that one closes
+// it.
 type instance struct {
 	code      *code
 	module    api.Module
@@ -34,9 +35,9 @@ type instance struct {
 	call      call // what runs now, or ran last
 	clock     clock
 	meter     meter
-	stack     stack             // of the function that runs
-	fuel      api.MutableGlobal // what is left; nil while wazero instantiates
-	share     *Share            // that it runs on, or ran on last; nil: unlimited
+	stack     stack                 // of the function that runs
+	fuel      api.MutableGlobal     // what is left; nil while wazero instantiates
+	share     atomic.Pointer[Share] // that it runs on, or ran on last; nil: unlimited
 	stdout    lineWriter
 	stderr    lineWriter
 	puts      *rate.Limiter
@@ -55,8 +56,9 @@ type callback struct {
 	stack    stack
 }
 
-// start makes an instance of c and runs what the module runs at its start. The instance takes the caller's reference of c, also when it fails. A module's own failure
-// is a *TrapError.
+// start makes an instance of c, of the pool if there is one, and runs what the module runs at its
+// start. The instance takes the caller's reference of c, also when it fails. A module's own failure is
+// a *TrapError.
 func (c *code) start(ctx context.Context, log *pluginLog, sink lineSink, share *Share, pool *pool) (*instance, error) {
 	if err := c.host.enter(1); err != nil {
 		c.drop()
@@ -170,7 +172,7 @@ func (i *instance) nanosleep(ns int64) {
 
 // next makes the instance's call ready for another run.
 func (i *instance) next(p phase, log *pluginLog, share *Share) *call {
-	i.share = share
+	i.share.Store(share)
 	i.call.phase, i.call.log = p, log
 	return &i.call
 }
@@ -178,7 +180,7 @@ func (i *instance) next(p phase, log *pluginLog, share *Share) *call {
 // begin begins the call that is ready.
 func (i *instance) begin() {
 	i.call.park() // what passed meanwhile is not the guest's
-	i.meter.forget(i.share)
+	i.meter.forget(i.share.Load())
 }
 
 // done ends the call, and lets go of all that it refers to.
@@ -241,7 +243,7 @@ func (i *instance) overgrown() *fault {
 func (i *instance) close() {
 	var err error
 	if i.module != nil {
-		i.settle(i.share)
+		i.settle(i.share.Load())
 		err = i.module.Close(context.Background())
 	}
 	if i.memory != nil {

@@ -10,8 +10,8 @@ import (
 
 // memory watches what the process takes. How much an instance writes to nobody can count while it
 // does: most of what it sees is shared with others until it writes there. So the whole is looked at
-// from time to time, and when it is too much, new instances and larger ones are refused, and those
-// that hold more than their part are stopped. It is safe for concurrent use.
+// from time to time, and when it is too much, new instances and larger ones are refused, and instances
+// of those who hold most are stopped. It is safe for concurrent use.
 type memory struct {
 	most   int64 // bytes of the process
 	birth  time.Time
@@ -53,34 +53,43 @@ func (h *Host) isFull() bool {
 	return true
 }
 
-// reap stops all instances that hold more than an even part of what the process may take. Were all
-// within theirs, it would not take too much.
+// reap stops what tooMuch says, of what is left beside what the process takes itself, and of half of
+// all at least.
 func (h *Host) reap() {
-	h.mu.Lock()
-	live := make([]*instance, 0, len(h.live))
-	for i := range h.live {
-		live = append(live, i)
-	}
-	h.mu.Unlock()
-	part := h.memory.most / int64(max(len(live), 1))
 	pages, err := openPageMap()
 	if err != nil {
 		h.config.Logger.Error("look at the memory of plugins", "error", err)
 		return
 	}
 	defer pages.close()
-	stopped := 0
-	for _, i := range live {
-		if i.memory.held(pages)+i.code.tableBytes > part {
-			stopped++
-			i.stop()
-		}
+	var all []holding
+	plugins := int64(0)
+	for _, i := range h.instancesNow() {
+		bytes := i.memory.held(pages) + i.code.tableBytes
+		plugins += bytes
+		all = append(all, holding{i, i.share.Load(), bytes})
 	}
-	h.config.Logger.Warn("plugins take too much memory", "instances", len(live), "part", part, "stopped", stopped)
+	most := h.memory.most
+	stop := tooMuch(all, max(most-max(processBytes()-plugins, 0), most/2))
+	h.config.Logger.Warn("plugins take too much memory", "bytes", plugins, "instances", len(all), "stopped", len(stop))
+	for _, i := range stop {
+		i.stop()
+	}
 }
 
-// stop has the instance's callback end in a trap, also one that waits. An idle instance is closed.
-// Any goroutine may call it.
+// instancesNow are the instances that live.
+func (h *Host) instancesNow() []*instance {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	live := make([]*instance, 0, len(h.live))
+	for i := range h.live {
+		live = append(live, i)
+	}
+	return live
+}
+
+// stop has the instance's callback end in a trap, also one that waits. An idle instance is taken out
+// of its pool and closed. Any goroutine may call it.
 func (i *instance) stop() {
 	i.stopped.Store(true)
 	if wake := i.wake.Load(); wake != nil {
@@ -91,10 +100,10 @@ func (i *instance) stop() {
 	}
 }
 
-// dispossessed is what a guest is to be stopped with that held more memory than its part.
+// dispossessed is what a guest is to be stopped with that held too much memory.
 func (i *instance) dispossessed() *fault {
 	if i.stopped.Load() {
-		return &fault{fmt.Sprintf("the plugins of this node take more than %d bytes, and this instance has more than its part", i.code.host.memory.most), LimitMemory}
+		return &fault{fmt.Sprintf("the plugins of this node take more than %d bytes, and this one has much of that", i.code.host.memory.most), LimitMemory}
 	}
 	return nil
 }

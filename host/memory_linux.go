@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,13 +24,22 @@ func processBytes() int64 {
 	return (resident - shared) * int64(os.Getpagesize())
 }
 
-// machineBytes is the memory of the machine; 0 is unknown.
+// machineBytes is the memory of the machine, or of the container; 0 is unknown.
 func machineBytes() int64 {
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {
 		return 0
 	}
-	return int64(uint64(info.Totalram) * uint64(info.Unit))
+	bytes := int64(uint64(info.Totalram) * uint64(info.Unit))
+	text, err := os.ReadFile("/sys/fs/cgroup/memory.max")
+	if err != nil {
+		return bytes
+	}
+	most, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil { // "max" is no limit
+		return bytes
+	}
+	return min(bytes, most)
 }
 
 // pageMap tells which pages of the process's memory are its own.

@@ -124,7 +124,7 @@ func (c *call) pay(spent time.Duration) *fault {
 	case c.phase == inEvent && c.spent > config.CPUEvent:
 		return &fault{fmt.Sprintf("took %v of processor time for one event", config.CPUEvent), LimitEventCPU}
 	}
-	if share := c.instance.share; share != nil {
+	if share := c.instance.share.Load(); share != nil {
 		wait := share.charge(spent)
 		if wait > longestWait {
 			return &fault{"the processor share is used up", LimitShare}

@@ -26,13 +26,13 @@ func TestSliceWithoutACallOfTheHost(t *testing.T) {
 	}
 }
 
-// TestCallsOfTheHostBeginASlice works ten times as long as a slice, in parts.
+// TestCallsOfTheHostBeginASlice works for much longer than a slice, in parts.
 func TestCallsOfTheHostBeginASlice(t *testing.T) {
 	m := newModule()
 	m.imported("isClosed")
 	work := m.function(":", 1, times(1_000_000))
 	m.export(abi.OnStream, slices.Concat(slices.Repeat([][]byte{call(work), call(0), drop}, 400)...), i32(0))
-	s := set(t, host.Config{CPUSlice: 20 * time.Millisecond, CPUShare: 100}, m.bytes())
+	s := set(t, host.Config{CPUSlice: 50 * time.Millisecond, CPUShare: 100}, m.bytes())
 	if err := s.stream(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -40,7 +40,7 @@ func TestCallsOfTheHostBeginASlice(t *testing.T) {
 	m.imported("isClosed")
 	work = m.function(":", 1, times(1_000_000))
 	m.export(abi.OnStream, slices.Concat(slices.Repeat([][]byte{call(work)}, 400)...), i32(0))
-	s = set(t, host.Config{CPUSlice: 20 * time.Millisecond, CPUShare: 100}, m.bytes())
+	s = set(t, host.Config{CPUSlice: 50 * time.Millisecond, CPUShare: 100}, m.bytes())
 	wantTrap(t, s.stream(t.Context()), host.LimitSlice, "")
 }
 

@@ -71,3 +71,27 @@ func TestPoolPassesATurnOn(t *testing.T) {
 		}
 	}
 }
+
+func TestPoolEvicts(t *testing.T) {
+	p := &pool{free: 2}
+	one, other := &instance{}, &instance{}
+	for range 2 {
+		if _, err := p.take(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if p.evict(one) {
+		t.Error("what is in use was evicted")
+	}
+	p.put(one)
+	p.put(other)
+	if !p.evict(one) || p.evict(one) {
+		t.Error("an idle instance can be evicted once")
+	}
+	if got, _ := p.take(t.Context()); got != other {
+		t.Errorf("the pool gives %v, not the one that is left", got)
+	}
+	if got, _ := p.take(t.Context()); got != nil {
+		t.Errorf("the pool gives %v, which was evicted", got)
+	}
+}

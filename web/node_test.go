@@ -45,13 +45,20 @@ func startNode(t testing.TB, c web.Config) *node {
 // startNodeIn starts a node on a data folder, which may be another's before it.
 func startNodeIn(t testing.TB, dir string, c web.Config) *node {
 	t.Helper()
+	return startNodeWith(t, dir, host.Config{}, c)
+}
+
+// startNodeWith starts a node whose host is as hc says, where that says something.
+func startNodeWith(t testing.TB, dir string, hc host.Config, c web.Config) *node {
+	t.Helper()
 	n := &node{t: t}
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	var err error
 	var server *web.Server
 	n.broker, err = broker.New(broker.Config{Dir: dir, Logger: logger, Changed: func(tenant string) { server.Changed(tenant) }})
 	check(t, err)
-	n.host, err = host.New(context.Background(), host.Config{CacheDir: cacheDir(t), Logger: logger, EventTimeout: 10 * time.Second})
+	hc.CacheDir, hc.Logger, hc.EventTimeout = cacheDir(t), logger, 10*time.Second
+	n.host, err = host.New(context.Background(), hc)
 	check(t, err)
 	c.Broker, c.Host, c.AdminToken, c.Logger = n.broker, n.host, adminToken, logger
 	if c.Drain == 0 {

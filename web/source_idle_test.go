@@ -47,10 +47,13 @@ func BenchmarkIdleSources(b *testing.B) {
 
 // silence answers each request with an event stream on which nothing comes.
 func silence(l net.Listener, open *atomic.Int64) {
-	var conns []net.Conn // so that none is collected
+	var conns []net.Conn
 	for {
 		c, err := l.Accept()
 		if err != nil {
+			for _, c := range conns {
+				c.Close()
+			}
 			return
 		}
 		if _, err := http.ReadRequest(bufio.NewReaderSize(c, 512)); err == nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/millrace/millrace/abi"
 	"github.com/millrace/millrace/broker/source/sourcetest"
+	"github.com/millrace/millrace/host"
 	"github.com/millrace/millrace/web"
 )
 
@@ -149,6 +150,7 @@ func TestSourceTakesItsPluginsNewVersionWhenItConnects(t *testing.T) {
 		}
 	}))
 	defer far.Close()
+	defer n.stop() // or its source would hold the remote open
 	n.source("a", far.URL, map[string]any{"plugin": "p"})
 	v := n.stored("a")
 	v.want("ONE", "TWO")
@@ -172,4 +174,42 @@ func TestSourceCallbackOpensAStream(t *testing.T) {
 	n.source("a", far.URL, map[string]any{"plugin": "shaper"})
 	n.stored("a").want("from elsewhere", "not granted")
 	check(t, other.Wait(t.Context(), func(c sourcetest.Counts) bool { return c.Connections == 1 && c.Open == 0 }))
+}
+
+func TestSourceWaitsForAFreeInstance(t *testing.T) {
+	n := startNodeWith(t, t.TempDir(), host.Config{Instances: 2}, web.Config{AllowPrivateOutbound: true})
+	n.must("PUT", "/v1/tenants/acme", map[string]any{"outbound": []string{"127.0.0.1"}}, nil)
+	n.must("PUT", "/v1/tenants/acme/plugins/shaper", guestModule(t, "shaper"), nil)
+	n.must("PUT", "/v1/tenants/acme/plugins/streamer", guestModule(t, "streamer"), nil)
+	n.route("acme", "s", "/s", map[string]any{"plugin": "streamer"})
+	events, more := said("one", "panic", "two"), make(chan struct{})
+	far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for _, part := range [][]abi.Event{events[:2], events[2:]} {
+			_, _ = w.Write(sourcetest.Stream(part)) // a source that has left is noticed below
+			_ = http.NewResponseController(w).Flush()
+			select {
+			case <-more:
+			case <-r.Context().Done():
+				return
+			}
+		}
+		<-r.Context().Done()
+	}))
+	defer far.Close()
+	defer n.stop() // or its source would hold the remote open
+	n.source("a", far.URL, map[string]any{"plugin": "shaper"})
+	n.eventually("the panic to have cost the source its instance", func() bool { return n.getSource("a").Status.Dropped == 1 })
+	viewers := []*viewer{n.open("/t/acme/s?case=wait"), n.open("/t/acme/s?case=wait")}
+	for _, v := range viewers {
+		v.want("waiting") // and holds one of the two instances
+	}
+	close(more)
+	stored := n.stored("a")
+	stored.want("ONE")
+	viewers[0].leave()
+	stored.want("TWO")
+	if got := n.getSource("a").Status.Dropped; got != 1 {
+		t.Errorf("%d events are dropped, want the one that panics", got)
+	}
 }

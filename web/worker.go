@@ -37,7 +37,7 @@ type worker struct {
 type sourceRun struct {
 	tenant, uid string // the tenant
 	name        string
-	created     time.Time
+	created     int64 // by Unix time in nanoseconds
 	run         uint64
 	reachable   bool // the tenant may reach the source's host
 }
@@ -62,11 +62,12 @@ func (w *worker) live(ctx context.Context) {
 			return
 		}
 	}
-	w.tell(func(s *source.Status) { s.State = source.Stopped })
+	w.tell(func(s *source.Status) { s.State, s.NextAttempt = source.Stopped, time.Time{} })
 }
 
 // hold runs the source on a node that has its lease. It returns true at the source's own end.
 func (w *worker) hold(ctx context.Context) (ended bool) {
+	w.tell(func(s *source.Status) { s.Node = w.server.config.Node })
 	for try := 0; ctx.Err() == nil; try++ {
 		status, over, err := w.server.readOutcome(ctx, w.run.tenant, w.source)
 		if err == nil && over {

@@ -84,7 +84,7 @@ func has[V any](m map[string]V, key string) bool {
 func (ws *workers) want(view *broker.View, src broker.Source) {
 	tenant := view.Tenant.Name
 	run := sourceRun{
-		tenant: tenant, uid: view.Tenant.UID, name: src.Name, created: src.Created, run: src.Run,
+		tenant: tenant, uid: view.Tenant.UID, name: src.Name, created: src.Created.UnixNano(), run: src.Run,
 		reachable: view.MayReach(hostOf(src.URL)),
 	}
 	w := ws.byTenant[tenant][src.Name]
@@ -111,7 +111,7 @@ func (ws *workers) start(run sourceRun, src broker.Source, before *worker) *work
 	w := &worker{
 		server: ws.server, slots: ws.slots, run: run, source: src, cancel: cancel, done: make(chan struct{}),
 		log:    slog.New(newLineHandler(log)),
-		status: source.Status{State: source.Connecting, Node: ws.server.config.Node, LastEventID: src.LastEventID},
+		status: source.Status{State: source.Connecting, LastEventID: src.LastEventID},
 	}
 	if before != nil {
 		before.end(errSourceChanged)
@@ -189,12 +189,12 @@ func (ws *workers) settle(ctx context.Context, tenant, name string) {
 // settleTime is more than a source's callbacks may take.
 const settleTime = 5 * time.Second
 
-// state is where a source stands. A node that does not hold its lease does not know; there is but
-// one node so far.
+// state is where a source stands. A node that does not hold its lease does not know: it tells of no
+// node, and of connecting.
 func (ws *workers) state(tenant string, src broker.Source) source.Status {
 	ws.mu.Lock()
 	w := ws.byTenant[tenant][src.Name]
-	known := w != nil && !w.gone && w.run.created.Equal(src.Created)
+	known := w != nil && !w.gone && w.run.created == src.Created.UnixNano()
 	ws.mu.Unlock()
 	status := source.Status{State: source.Connecting, LastEventID: src.LastEventID}
 	if known {

@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -29,10 +27,7 @@ func (c *Cluster) Balance() *Balancer {
 		c.t.Skip("install Debian's package haproxy")
 	}
 	addresses := freeAddresses(c.t, 2+3)
-	env := []string{
-		"BALANCER_BIND=" + addresses[0], "BALANCER_METRICS=" + addresses[1],
-		"BALANCER_SOCKET=" + filepath.Join(socketFolder(c.t), "s"),
-	}
+	env := []string{"BALANCER_BIND=" + addresses[0], "BALANCER_METRICS=" + addresses[1]}
 	for i := range 3 { // as many as the configuration has; behind an address that is free is no node
 		address := addresses[2+i]
 		if i < len(c.Nodes) {
@@ -50,17 +45,6 @@ func (c *Cluster) Balance() *Balancer {
 	b := &Balancer{URL: "http://" + addresses[0], Metrics: "http://" + addresses[1] + "/metrics"}
 	awaitStatus(c.t, b.URL+"/readyz", 200, time.Now().Add(readyWithin), p.ended)
 	return b
-}
-
-// socketFolder is a folder whose path is short enough for a socket's.
-func socketFolder(t testing.TB) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "hap")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
 }
 
 // Ready is how many nodes the balancer takes for ready.

@@ -118,3 +118,9 @@ func (n *Node) Wipe() {
 		}
 	}
 }
+
+// AwaitUnready waits until the node says that it is not ready.
+func (n *Node) AwaitUnready() {
+	n.t.Helper()
+	awaitStatus(n.t, n.URL+"/readyz", 503, time.Now().Add(readyWithin), n.process.ended)
+}

@@ -124,7 +124,7 @@ func underFaults(t *testing.T, during func(context.Context, *rand.Rand, *cluster
 // befall lets one fault come and go, and waits until all nodes are ready again.
 func befall(ctx context.Context, t *testing.T, c *cluster.Cluster, f fault, node int, lasts time.Duration) error {
 	t.Helper()
-	t.Logf("node %s is %s", c.Nodes[node].Name, f.name)
+	t.Logf("%s: node %s is %s", time.Now().UTC().Format("15:04:05.000"), c.Nodes[node].Name, f.name)
 	f.do(c, node, lasts)
 	begin := time.Now()
 	c.AwaitReady()

@@ -51,8 +51,9 @@ func judge(t *testing.T, r workload.Result, err error) {
 	}
 	report := checker.Check(r.History)
 	t.Logf("%s", &report)
-	t.Logf("viewers came back %d times; the slowest return took %s, the slowest acknowledgement %s",
-		r.Returns, r.SlowestReturn.Round(time.Millisecond), r.SlowestPublish.Round(time.Millisecond))
+	ms := func(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
+	t.Logf("viewers came back %d times; the slowest return took %s, the longest silence %s, the slowest acknowledgement %s",
+		r.Returns, ms(r.SlowestReturn), ms(r.LongestSilence), ms(r.SlowestPublish))
 	if !report.OK() {
 		t.Error("the promises are broken")
 	}

@@ -57,3 +57,24 @@ func TestOneNodeBehindABalancer(t *testing.T) {
 		t.Error("the node was not ended in both ways")
 	}
 }
+
+// TestOneNodeRunsOutOfDisk fills the node's disk. It says that it is not ready, and after a restart
+// with room again it goes on.
+func TestOneNodeRunsOutOfDisk(t *testing.T) {
+	nodes := cluster.Start(t, cluster.Config{DiskBytes: 64 << 20, Flags: []string{"--drain", "1s", "--allow-private-outbound"}})
+	c, _ := size()
+	c.URLs, c.Token = []string{nodes.Nodes[0].URL}, nodes.Token
+	result, err := workload.Run(t.Context(), c, func(ctx context.Context) error {
+		node := nodes.Nodes[0]
+		node.FillDisk()
+		node.AwaitUnready()
+		node.FreeDisk()
+		if status := node.Stop(); status != 0 {
+			t.Errorf("the node ends with status %d", status)
+		}
+		node.Restart()
+		nodes.AwaitReady()
+		return ctx.Err()
+	})
+	judge(t, result, err)
+}

@@ -37,6 +37,7 @@ type attack struct {
 	events  int            // published to the route's subject, which a stream's guest gets as well
 	tenant  map[string]any // its settings
 	route   map[string]any // beside path, plugin and access
+	soon    bool           // its streams are ended after client.soon: its guests go on for ever
 	source  map[string]any // beside url, subject and plugin, which are the source's then and not the route's
 	leave   int            // viewers leave after so many events; 0 stays until the end
 
@@ -61,7 +62,7 @@ const (
 // Bounds of a run. Only a hang comes near them.
 const (
 	attackWithin = time.Minute
-	logWithin    = 3 * time.Second
+	logWithin    = 10 * time.Second
 )
 
 const plugin = "attacker"
@@ -93,7 +94,7 @@ func (a attack) run(t *testing.T, c *client, tenant string) {
 	}
 	log := follow(ctx, c, base+"/plugins/"+plugin+"/logs")
 	defer log.stop()
-	check(t, c.must(ctx, http.MethodPut, base+"/routes/target", a.spec()))
+	check(t, c.must(ctx, http.MethodPut, base+"/routes/target", a.spec(c.soon)))
 	for i, seen := range a.drive(ctx, t, c, tenant) {
 		a.check(t, i, seen)
 	}
@@ -141,10 +142,13 @@ func (a attack) settings() any {
 	return a.tenant
 }
 
-func (a attack) spec() map[string]any {
+func (a attack) spec(soon time.Duration) map[string]any {
 	spec := map[string]any{"path": "/target", "access": "public", "subjects": []string{"in"}}
 	if a.source == nil {
 		spec["plugin"] = plugin
+	}
+	if a.soon {
+		spec["timeout"] = soon.Milliseconds()
 	}
 	maps.Copy(spec, a.route)
 	return spec

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/millrace/millrace/abi"
 	"github.com/millrace/millrace/abi/sse"
@@ -18,10 +19,12 @@ import (
 type client struct {
 	url, token string
 	http       *http.Client
+	soon       time.Duration // as routes' time limit, enough for guests to begin; see attack.soon
 }
 
 func newClient(url, token string) *client {
-	return &client{url, token, &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}}}
+	transport := &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}
+	return &client{url, token, &http.Client{Transport: transport}, soonest}
 }
 
 // call sends one request and returns the answer's status and body. A body that is bytes is sent as

@@ -40,7 +40,7 @@ func floods() []attack {
 		{
 			name:    "events without end, from thirty instances until the route's time is up",
 			guest:   func(g *guest) { g.stream(until(g.use("send", "x", "", ""))) },
-			route:   soon,
+			soon:    true,
 			viewers: 30,
 		},
 		{
@@ -48,12 +48,12 @@ func floods() []attack {
 			guest: func(g *guest) {
 				g.stream(until(g.use("comment", "x")))
 			},
-			route: soon,
+			soon: true,
 		},
 		{
 			name:  "comments of a megabyte without end",
 			guest: func(g *guest) { g.pages = 20; g.stream(spaces, until(g.use("comment", mib))) },
-			route: soon,
+			soon:  true,
 		},
 		{
 			name: "more events in place of one than may be",
@@ -124,12 +124,12 @@ func floods() []attack {
 			guest: func(g *guest) {
 				g.stream(op.Times(0, 10_000, g.expect(abi.NotFound, "kvGet", "none", span{0, 64})), g.survive())
 			},
-			route: map[string]any{"timeout": 3000},
+			route: map[string]any{"timeout": 20_000},
 		},
 		{
 			name:  "publishing without end",
 			guest: func(g *guest) { g.stream(op.Forever(g.ignore("publish", "out", "x", "", ""))) },
-			route: soon,
+			soon:  true,
 			log:   pastShare + `|` + pastGrace,
 		},
 		{
@@ -138,8 +138,8 @@ func floods() []attack {
 				g.pages = 20
 				g.stream(spaces, op.Forever(g.ignore("publish", "out", mib, "", "")))
 			},
-			route: soon,
-			log:   pastShare + `|` + pastGrace,
+			soon: true,
+			log:  pastShare + `|` + pastGrace,
 		},
 		{
 			name: "publishing two events for each that comes, on its own subject",
@@ -165,8 +165,8 @@ func floods() []attack {
 				g.stream(g.expect(abi.OK, "sleep", -1<<63), op.Times(0, 10_000, g.expect(abi.OK, "sleep", 0)), g.survive(),
 					g.expect(abi.Closed, "sleep", 1<<63-1))
 			},
-			route: soon,
-			sees:  survived,
+			soon: true,
+			sees: survived,
 		},
 		{
 			name: "a wait for ever by WASI",
@@ -178,15 +178,15 @@ func floods() []attack {
 				g.Data(1024, clock)
 				g.stream(g.survive(), g.ignore("poll_oneoff", 1024, 2048, 1, 3072))
 			},
-			route: soon,
-			sees:  survived,
+			soon: true,
+			sees: survived,
 		},
 		{
 			name: "receives that never wait, without end",
 			guest: func(g *guest) {
 				g.stream(op.Forever(g.ignore("receive", 0, span{0, 4096}, 0)))
 			},
-			route:  soon,
+			soon:   true,
 			events: 10,
 			log:    pastShare + `|` + pastGrace,
 		},
@@ -196,7 +196,7 @@ func floods() []attack {
 				g.stream(op.Times(0, 100_000, g.use("receive", 0, span{0, 8}, -1), op.Const32(9), op.LessSigned, op.If(op.Unreachable)), g.survive())
 			},
 			events: 10,
-			route:  map[string]any{"timeout": 5000},
+			route:  map[string]any{"timeout": 20_000},
 			sees:   survived,
 		},
 	}

@@ -3,9 +3,35 @@
 package hostile
 
 import (
+	"fmt"
+	"testing"
+	"time"
+
 	"github.com/millrace/millrace/abi"
 	"github.com/millrace/millrace/tests/hostile/op"
 )
+
+// soonest is client.soon on a machine that has time. On another it is so many times what the first of
+// the harmless guests takes from its upload on.
+const (
+	soonest = 500 * time.Millisecond
+	patient = 8
+)
+
+// warmUp drives harmless guests of each kind, several times.
+func warmUp(t *testing.T, c *client, rounds int) {
+	t.Helper()
+	for i := range rounds {
+		for n, a := range harmless() {
+			began := time.Now()
+			a.run(t, c, fmt.Sprintf("warm-%d", i))
+			if n == 0 {
+				c.soon = max(c.soon, patient*time.Since(began))
+			}
+		}
+	}
+	t.Logf("soon is %v", c.soon.Round(time.Millisecond))
+}
 
 // harmless are guests that attack nothing, and do each of the things that make a server and its
 // runtime keep something for the next time: many events, large ones, a large module, a deep stack.

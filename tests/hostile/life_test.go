@@ -99,7 +99,7 @@ func lives() []attack {
 			name:   "exits with 0 at each event",
 			guest:  func(g *guest) { g.event(g.use("proc_exit", 0)) },
 			events: 1,
-			route:  soon,
+			soon:   true,
 		},
 	}
 	for _, way := range []struct {

@@ -9,9 +9,6 @@ import (
 	"github.com/millrace/millrace/tests/hostile/op"
 )
 
-// soon ends streams whose guests stay within each slice of CPU and go on for ever.
-var soon = map[string]any{"timeout": 500}
-
 // loops use up the processor.
 func loops() []attack {
 	attacks := []attack{
@@ -38,9 +35,9 @@ func loops() []attack {
 			guest: func(g *guest) {
 				g.stream(op.Forever(g.ignore("isClosed")))
 			},
-			route: soon,
-			log:   pastShare + `|` + pastGrace,
-			slow:  true,
+			soon: true,
+			log:  pastShare + `|` + pastGrace,
+			slow: true,
 		},
 		{
 			name:   "a loop with a host call each time round, onEvent",
@@ -58,7 +55,7 @@ func loops() []attack {
 		{
 			name:  "a loop that has the host make a megabyte of random bytes each time",
 			guest: func(g *guest) { g.pages = 20; g.stream(op.Forever(g.ignore("random", span{0, 1 << 20}))) },
-			route: soon,
+			soon:  true,
 			log:   pastShare + `|` + pastGrace,
 		},
 		{
@@ -75,8 +72,8 @@ func loops() []attack {
 					op.Const32(large+1<<20-1), op.Const32(0xff), op.Const32(1), op.MemoryFill,
 					op.Forever(g.ignore("comment", span{large, 1 << 20})))
 			},
-			route: soon,
-			log:   pastShare + `|` + pastGrace,
+			soon: true,
+			log:  pastShare + `|` + pastGrace,
 		},
 		{
 			name:    "twenty endless loops at once",

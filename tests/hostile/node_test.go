@@ -44,7 +44,7 @@ func startNode(t *testing.T) *node {
 	check(t, err)
 	h, err := host.New(t.Context(), host.Config{
 		CacheDir: t.TempDir(), Logger: logger, Compiler: []string{os.Args[0], compileCommand},
-		StartTimeout: time.Second, Grace: 200 * time.Millisecond,
+		StartTimeout: 2 * time.Second, Grace: 200 * time.Millisecond,
 	})
 	check(t, err)
 	server, err = web.New(web.Config{Broker: b, Host: h, AdminToken: nodeToken, Logger: logger, Drain: time.Millisecond, AllowPrivateOutbound: true})
@@ -92,11 +92,7 @@ func TestNothingStays(t *testing.T) {
 	r := startRemote(t)
 	attacks := all(r.url)
 	n := startNode(t)
-	for i := range 5 {
-		for _, a := range harmless() {
-			a.run(t, n.client, fmt.Sprintf("warm-%d", i))
-		}
-	}
+	warmUp(t, n.client, 5)
 	n.before = n.holds(t)
 	t.Logf("before the attacks: %v", n.before)
 	some := attacks

@@ -3,7 +3,6 @@
 package hostile
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -56,11 +55,7 @@ func startPrey(t *testing.T) *prey {
 	p.pid, err = serverAt(strings.TrimPrefix(s.URL, "http://"))
 	check(t, err)
 	p.neighbour = startNeighbour(t, p.client)
-	for i := range 3 {
-		for _, a := range harmless() {
-			a.run(t, p.client, fmt.Sprintf("warm-%d", i))
-		}
-	}
+	warmUp(t, p.client, 3)
 	p.press(t)
 	p.before = p.now(t)
 	p.before.memory = max(p.before.memory, memoryLimit<<20)

@@ -44,12 +44,13 @@ func (a attack) driveSource(ctx context.Context, t *testing.T, c *client, tenant
 	}
 }
 
-// sourceCallbacks are those that only sources call, with a remote that calls them.
-var sourceCallbacks = []struct{ name, path, state string }{
-	{abi.OnRequestStart, "/some", "^done$"},
-	{abi.OnChunk, "/some", "^done$"},
-	{abi.OnComplete, "/some", "^done$"},
-	{abi.OnError, "/error", "^(failed|stopped)$"},
+// sourceCallbacks are those that only sources call, with a remote that has them called, the state
+// that the source comes to, and the events that nobody sees when the callback fails.
+var sourceCallbacks = []struct{ name, path, state, dropped string }{
+	{abi.OnRequestStart, "/some", "^done$", ""},
+	{abi.OnChunk, "/some", "^done$", "^remote"},
+	{abi.OnComplete, "/some", "^done$", ""},
+	{abi.OnError, "/error", "^(failed|stopped)$", ""},
 }
 
 // sources are plugins that attack from a source's callbacks. A callback that fails leaves out its
@@ -57,7 +58,7 @@ var sourceCallbacks = []struct{ name, path, state string }{
 func sources(remote string) []attack {
 	var attacks []attack
 	for _, callback := range sourceCallbacks {
-		of := func(name string, code func(*guest) []byte, log string) attack {
+		of := func(name string, code func(*guest) []byte) attack {
 			return attack{
 				name:   name + ", " + callback.name,
 				tenant: anywhere,
@@ -66,31 +67,28 @@ func sources(remote string) []attack {
 				state:  callback.state,
 				events: 1, // the last that viewers wait for
 				sees:   nameOf(0),
-				log:    log,
 			}
 		}
+		fails := func(name, log string, code func(*guest) []byte) attack {
+			a := of(name, code)
+			a.never, a.log = callback.dropped, log
+			return a
+		}
 		attacks = append(attacks,
-			of("a trap", func(*guest) []byte { return op.Unreachable }, `unreachable`),
-			of("recursion", func(g *guest) []byte { return cat(op.Call(endless(g)), op.Const32(0)) }, pastDepth),
-			of("a number below zero as the answer", func(*guest) []byte { return op.Const32(-1 << 31) }, `returned -2147483648`),
-			of("one as the answer", func(*guest) []byte { return op.Const32(1) }, ""),
+			fails("a trap", `unreachable`, func(*guest) []byte { return op.Unreachable }),
+			fails("recursion", pastDepth, func(g *guest) []byte { return cat(op.Call(endless(g)), op.Const32(0)) }),
+			fails("never returns", pastEvent, func(*guest) []byte { return op.Forever() }),
+			fails("a number below zero as the answer", `returned -2147483648`, func(*guest) []byte { return op.Const32(-1 << 31) }),
+			of("one as the answer", func(*guest) []byte { return op.Const32(1) }),
 			of("sends and publishes what is too much", func(g *guest) []byte {
 				return cat(op.Times(0, 2000, g.ignore("send", "x", "", "")), op.Times(0, 20, g.ignore("publish", "elsewhere", "x", "", "")), op.Const32(0))
-			}, ""),
+			}),
+			of("opens streams and leaves them", func(g *guest) []byte {
+				return cat(op.Times(0, 10, g.ignore("open", request(remote+"/quiet"))), op.Const32(0))
+			}),
 		)
 	}
 	return append(attacks,
-		attack{
-			name:   "never returns, onChunk",
-			tenant: anywhere,
-			guest:  func(g *guest) { g.callback(abi.OnChunk, op.Forever()) },
-			source: map[string]any{"url": remote + "/some"},
-			state:  "^done$",
-			events: 1,
-			sees:   nameOf(0),
-			never:  `^remote`,
-			log:    pastEvent,
-		},
 		attack{
 			name:   "traps, and its events pass nevertheless, onChunk",
 			tenant: anywhere,

@@ -62,6 +62,27 @@ func traps() []attack {
 			s := g.PassiveElements(0)
 			return cat(op.Const32(0), op.Const32(0), op.Const32(2), op.TableInit(s, table))
 		}},
+		{"a table filled from a segment that was dropped", `invalid table access|out of bounds table`, func(g *guest) []byte {
+			table := g.Table(op.FuncRef, 5, 5)
+			s := g.PassiveElements(0)
+			return cat([]byte{0xfc, 13}, op.U32(uint64(s)), op.Const32(0), op.Const32(0), op.Const32(1), op.TableInit(s, table)) // elem.drop
+		}},
+		{"a copy from behind a table", `invalid table access|out of bounds table`, func(g *guest) []byte {
+			g.Table(op.FuncRef, 5, 5)
+			return cat(op.Const32(0), op.Const32(4), op.Const32(2), []byte{0xfc, 14, 0, 0}) // table.copy
+		}},
+		{"a fill behind a table", `invalid table access|out of bounds table`, func(g *guest) []byte {
+			return cat(op.Const32(4), op.RefNullFunc, op.Const32(2), op.TableFill(g.Table(op.FuncRef, 5, 5)))
+		}},
+		{"a division of 64 bits by zero", `divide by zero`, func(*guest) []byte {
+			return cat(op.Const64(1), op.Const64(0), []byte{0x80}, op.Drop) // i64.div_u
+		}},
+		{"a conversion to 64 bits of what is too large", `overflow`, func(*guest) []byte {
+			return cat(op.ConstF64(1e300), []byte{0xb0}, op.Drop) // i64.trunc_f64_s
+		}},
+		{"a vector loaded from behind memory", `out of bounds memory`, func(*guest) []byte {
+			return cat(op.Const32(2<<16-15), []byte{0xfd, 0, 0, 0}, op.Drop) // v128.load
+		}},
 		{"an exit with 1", `exit code 1`, func(g *guest) []byte { return g.use("proc_exit", 1) }},
 		{"an exit with the code that wazero keeps for time that is up", `exit code`, func(g *guest) []byte { return g.use("proc_exit", -4) }},
 		{"an exit with the code that wazero keeps for calls that were cancelled", `exit code`, func(g *guest) []byte { return g.use("proc_exit", -5) }},

@@ -16,7 +16,7 @@ import (
 )
 
 // BenchmarkIngest takes 50,000 events of 200 bytes from one remote on loopback into history: as they
-// are, and by callbacks in Go.
+// are, by callbacks in Go, and from a remote that writes them a few at a time.
 func BenchmarkIngest(b *testing.B) {
 	const events = 50_000
 	es := sourcetest.Plain(events)
@@ -24,10 +24,13 @@ func BenchmarkIngest(b *testing.B) {
 		es[i].Data = strings.Repeat("0123456789", 20)
 	}
 	stream := sourcetest.Stream(append(es, abi.Event{Data: source.DefaultDone}))
-	remote := sourcetest.NewServer(sourcetest.New(sourcetest.Always(sourcetest.Reply{Body: stream})))
-	b.Cleanup(remote.Close)
-	for _, bb := range []struct{ name, plugin string }{{"plain", ""}, {"onEvent", "pass"}, {"onChunk", "send"}} {
+	for _, bb := range []struct {
+		name, plugin string
+		step         int // bytes that the remote writes at once; 0 is all
+	}{{"plain", "", 0}, {"onEvent", "pass", 0}, {"onChunk", "send", 0}, {"small writes", "", 500}} {
 		b.Run(bb.name, func(b *testing.B) {
+			remote := sourcetest.NewServer(sourcetest.New(sourcetest.Always(sourcetest.Reply{Body: stream, Trickle: bb.step})))
+			b.Cleanup(remote.Close)
 			s := startAcme(b)
 			if bb.plugin != "" {
 				s.Put("/v1/tenants/acme/plugins/"+bb.plugin, guest(b, bb.plugin))

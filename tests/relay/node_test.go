@@ -15,9 +15,10 @@ import (
 	"github.com/millrace/millrace/tests/program"
 )
 
-// TestAServerRelaysAnother: two sources of one server read another, one by a public route, one as a
-// tool does, with a token that is a secret. While 100,000 events are published to that, either is
-// killed ten times in all. Then both have the same history: each event once, in order.
+// TestAServerRelaysAnother: two sources of one server read another, one by a public route over
+// connections that are cut, one as a tool does, with a token that is a secret. While 100,000 events
+// are published to that, either server is killed, ten times in all. Then both have the same history:
+// each event once, in order.
 //
 // A publisher that was not answered publishes again with the same keys, so that what it publishes is
 // known; nothing else is done for exactness.
@@ -30,7 +31,8 @@ func TestAServerRelaysAnother(t *testing.T) {
 	from.Put("/v1/tenants/acme", nil)
 	from.Put("/v1/tenants/acme/routes/feed", map[string]any{"path": "/feed", "subjects": []string{"feed"}, "access": "public"})
 	to.Put("/v1/tenants/acme/secrets/token", []byte(subscriber(t, from)))
-	put(to, "route", source.Config{URL: from.URL + "/t/acme/feed", Subject: "route", LastEventID: "earliest"})
+	cutter := program.NewCutter(from, 100, 100_000)
+	put(to, "route", source.Config{URL: cutter.URL() + "/t/acme/feed", Subject: "route", LastEventID: "earliest"})
 	put(to, "tail", source.Config{
 		URL: from.URL + "/v1/tenants/acme/events?subject=feed", Subject: "tail", LastEventID: "earliest",
 		Headers: map[string]string{"Authorization": "Bearer {{secret.token}}"},
@@ -55,7 +57,10 @@ func TestAServerRelaysAnother(t *testing.T) {
 		checkHistory(t, to, name, want)
 		stop(to, name)
 	}
-	t.Logf("%d events with %d kills in %.1f s", events, kills, time.Since(begin).Seconds())
+	if cutter.Cuts() < 5 {
+		t.Errorf("connections were cut only %d times", cutter.Cuts())
+	}
+	t.Logf("%d events with %d kills and %d cuts in %.1f s", events, kills, cutter.Cuts(), time.Since(begin).Seconds())
 }
 
 // number is the data of the n-th event; every tenth has two lines.

@@ -13,6 +13,9 @@ import (
 	"github.com/millrace/millrace/tests/faults/checker"
 )
 
+// allPath is the route with all subjects.
+const allPath = "/all"
+
 // retryMillis is how long viewers are told to wait before they come back.
 const retryMillis = 200
 
@@ -33,7 +36,7 @@ func (w *run) setUp(ctx context.Context) error {
 		doc  doc
 	}
 	puts := []put{
-		{"", account}, {"/routes/all", route("/all", all)}, {"/routes/one", route("/one/:publisher/:source", one)},
+		{"", account}, {"/routes/all", route(allPath, all)}, {"/routes/one", route("/one/:publisher/:source", one)},
 	}
 	for i := range w.config.Sources {
 		puts = append(puts, put{fmt.Sprintf("/sources/feed-%d", i), doc{

@@ -31,13 +31,16 @@ type viewer struct {
 	ended   time.Time // when the last stream ended; zero before the first
 	slowest time.Duration
 	returns int
+
+	last    time.Time // when the last event came
+	silence time.Duration
 }
 
 // newViewer makes the viewer of an index. Every tenth has all subjects, the others one of each kind.
 func newViewer(w *run, index int) *viewer {
 	v := &viewer{w: w, url: index, retry: defaultRetry, seen: checker.Viewer{Name: fmt.Sprint(index)}}
 	if index%10 == 0 {
-		v.path = "/all"
+		v.path = allPath
 		for i := range w.config.Publishers {
 			v.seen.Subjects = append(v.seen.Subjects, loadSubject(i))
 		}
@@ -70,6 +73,7 @@ func (v *viewer) run(ctx context.Context) {
 }
 
 func (v *viewer) note(kind checker.StepKind, note string) {
+	note = fmt.Sprintf("%s (at %s)", note, time.Now().UTC().Format("15:04:05.000"))
 	v.seen.Steps = append(v.seen.Steps, checker.Step{Kind: kind, Note: note})
 }
 
@@ -136,6 +140,11 @@ func (v *viewer) received(e abi.Event) error {
 		return nil
 	}
 	v.seen.Steps = append(v.seen.Steps, checker.Step{Event: event})
+	now := time.Now()
+	if !v.last.IsZero() {
+		v.silence = max(v.silence, now.Sub(v.last))
+	}
+	v.last = now
 	if event.Subject == endSubject {
 		return errEnd
 	}

@@ -56,6 +56,7 @@ type Result struct {
 	SlowestPublish time.Duration // from first try to acknowledgement
 	SlowestReturn  time.Duration // of a viewer, from a stream's end to the next stream's beginning
 	Returns        int           // how often viewers came back
+	LongestSilence time.Duration // between two events at a viewer of all subjects
 }
 
 // tenant is the workload's own.
@@ -161,6 +162,9 @@ func (w *run) result(stored []checker.Event) Result {
 		r.History.Viewers = append(r.History.Viewers, v.seen)
 		r.SlowestReturn = max(r.SlowestReturn, v.slowest)
 		r.Returns += v.returns
+		if v.path == allPath {
+			r.LongestSilence = max(r.LongestSilence, v.silence)
+		}
 	}
 	return r
 }
