@@ -64,6 +64,12 @@ func hasCode(err error, codes ...jetstream.ErrorCode) bool {
 	return false
 }
 
+// unsettled tells whether the server has another message that bars this one, of which it does not know
+// yet whether it is stored: an earlier attempt, or another batch.
+func unsettled(err error) bool {
+	return hasCode(err, codeBatchDuplicate, codeDuplicateConflict, codeTooManyBatches, codeWrongLastSeqConstant)
+}
+
 // transient tells whether the same request can succeed later: nobody answered (an election, a
 // reconnect), too few nodes are there, or the server says 503, as it does for an account that is only
 // just being set up.

@@ -132,7 +132,7 @@ func (l *link) failed(what string, err error) error {
 	if ended := l.err(); ended != nil {
 		return fmt.Errorf("%s: %w", what, ended)
 	}
-	if (transient(err) || hasCode(err, codeStoreFailed)) && !errors.Is(err, ErrUnavailable) {
+	if (transient(err) || unsettled(err) || hasCode(err, codeStoreFailed)) && !errors.Is(err, ErrUnavailable) {
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return fmt.Errorf("%s: %w", what, err)

@@ -170,7 +170,7 @@ func (s *sourceStore) store(ctx context.Context, h *history, outputs []source.Ou
 			if stored, err := s.reconcile(ctx, h, next); stored || err != nil {
 				return err
 			}
-		case !transient(err) && !hasCode(err, codeBatchDuplicate, codeDuplicateConflict, codeTooManyBatches, codeWrongLastSeqConstant):
+		case !transient(err) && !unsettled(err):
 			return err
 		}
 		if !pause(ctx, try) {

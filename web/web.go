@@ -239,6 +239,7 @@ func (s *Server) newEcho() *echo.Echo {
 	}
 	e.Any("/t/:tenant", s.stream)
 	e.Any("/t/:tenant/*", s.stream)
+	s.metricsCall(e)
 	s.adminAPI(e)
 	return e
 }

@@ -83,6 +83,10 @@ func (b *bodyRewriter) instruction(it *instructions) {
 		b.indirectCall(in)
 	case opRefFunc:
 		b.renumbered(in)
+	case opMemoryCopy, opMemoryFill:
+		b.upTo(in.start)
+		b.call(b.moverOf(in.op))
+		b.copied = in.end
 	default:
 		if p := paymentOf(in.op); p >= 0 {
 			b.upTo(in.start)

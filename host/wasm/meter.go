@@ -17,8 +17,8 @@ const (
 	// Overflow is a function () -> (). It is called instead of one call too many inside each other, and
 	// must not return: if it does the module traps.
 	Overflow = "overflow"
-	// FuelExport is a mutable global of type i64: the fuel that is left. One unit is one instruction or
-	// 16 bytes that a bulk instruction writes.
+	// FuelExport is a mutable global of type i64: the fuel that is left. One unit is one instruction,
+	// or 16 bytes that a bulk instruction writes, or one where it writes many.
 	FuelExport = "millrace_meter.fuel"
 	// DepthExport is a mutable global of type i64: how many calls may still go inside each other. A trap
 	// leaves it where it was.
@@ -99,6 +99,7 @@ type rewriter struct {
 	spans     []span  // of tables that are cut; nil if none is
 	tables    []table // that are replaced by switches; nil if none is
 	switches  []switched
+	moves     uint32 // the function for memory.copy; that for memory.fill follows it
 	// firstSwitch is the function that is the first of switches.
 	firstSwitch uint32
 	planner     planner
@@ -129,6 +130,9 @@ func newRewriter(m *Module, c Metering) *rewriter {
 			r.pay[i] = next
 			next++
 		}
+	}
+	if r.moves = next; r.used&usesMoves != 0 {
+		next += 2
 	}
 	r.firstSwitch = next
 	return r

@@ -25,6 +25,7 @@ const (
 	opLocalTee     = 0x22
 	opTableGet     = 0x25
 	opTableSet     = 0x26
+	opMemorySize   = 0x3f
 	opMemoryGrow   = 0x40
 	opI32Const     = 0x41
 	opI64Const     = 0x42
@@ -32,6 +33,10 @@ const (
 	opF64Const     = 0x44
 	opI64LtS       = 0x53
 	opI32LtU       = 0x49
+	opI32LeU       = 0x4d
+	opI64GtU       = 0x56
+	opI32Add       = 0x6a
+	opI32Or        = 0x72
 	opI64Add       = 0x7c
 	opI32Sub       = 0x6b
 	opI32ShrU      = 0x76

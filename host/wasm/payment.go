@@ -42,6 +42,11 @@ func (r *rewriter) helpers() {
 			r.function(FuncType{Params: []ValueType{I32}, Results: []ValueType{I32}}, r.payer(p))
 		}
 	}
+	if r.used&usesMoves != 0 {
+		for _, op := range []opcode{opMemoryCopy, opMemoryFill} {
+			r.function(FuncType{Params: []ValueType{I32, I32, I32}}, r.mover(op))
+		}
+	}
 }
 
 // guardCode is what is called where calls are too many or the fuel has run out.

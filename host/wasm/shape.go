@@ -20,7 +20,8 @@ type shape struct {
 type uses byte
 
 const (
-	usesBytes   uses = 1 << iota // bulk instructions on memory
+	usesMoves   uses = 1 << iota // memory.copy and memory.fill
+	usesBytes                    // memory.init
 	usesEntries                  // bulk instructions on tables, and growing them
 	usesPages                    // memory.grow
 	usesTables                   // writes to tables
@@ -240,7 +241,9 @@ func (w *bodyWalk) other(in *instruction) {
 
 func usesOf(op opcode) uses {
 	switch op {
-	case opMemoryInit, opMemoryCopy, opMemoryFill:
+	case opMemoryCopy, opMemoryFill:
+		return usesMoves
+	case opMemoryInit:
 		return usesBytes
 	case opMemoryGrow:
 		return usesPages

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/millrace/millrace/abi"
 	"github.com/millrace/millrace/broker/source"
@@ -15,47 +16,66 @@ import (
 	"github.com/millrace/millrace/tests/program"
 )
 
-// BenchmarkIngest takes 50,000 events of 200 bytes from one remote on loopback into history: as they
-// are, by callbacks in Go, and from a remote that writes them a few at a time.
+// BenchmarkIngest takes events of 200 bytes from one remote on loopback into history: as they are, by
+// callbacks in Go, and from a remote that pauses after each, so that no two are stored together.
 func BenchmarkIngest(b *testing.B) {
-	const events = 50_000
-	es := sourcetest.Plain(events)
-	for i := range es {
-		es[i].Data = strings.Repeat("0123456789", 20)
-	}
-	stream := sourcetest.Stream(append(es, abi.Event{Data: source.DefaultDone}))
+	const many, few = 50_000, 2000
 	for _, bb := range []struct {
 		name, plugin string
-		step         int // bytes that the remote writes at once; 0 is all
-	}{{"plain", "", 0}, {"onEvent", "pass", 0}, {"onChunk", "send", 0}, {"small writes", "", 500}} {
+		events       int
+		pause        time.Duration // between two events
+	}{
+		{"plain", "", many, 0},
+		{"onEvent", "pass", many, 0},
+		{"onChunk", "send", many, 0},
+		{"one by one", "", few, 5 * time.Millisecond},
+	} {
 		b.Run(bb.name, func(b *testing.B) {
-			remote := sourcetest.NewServer(sourcetest.New(sourcetest.Always(sourcetest.Reply{Body: stream, Trickle: bb.step})))
+			remote := sourcetest.NewServer(sourcetest.New(sourcetest.Always(reply(bb.events, bb.pause))))
 			b.Cleanup(remote.Close)
 			s := startAcme(b)
 			if bb.plugin != "" {
 				s.Put("/v1/tenants/acme/plugins/"+bb.plugin, guest(b, bb.plugin))
 			}
-			put(s, "warm-up", source.Config{URL: remote.URL, Subject: "in", Plugin: bb.plugin})
-			ingest(b, s, "warm-up", events)
+			config := source.Config{URL: remote.URL, Subject: "in", Plugin: bb.plugin}
+			ingest(b, s, remote, "warm-up", config, bb.events)
 			before := usageOf(b, s)
 			n := 0
 			for b.Loop() {
 				n++
-				name := fmt.Sprint("in-", n)
-				put(s, name, source.Config{URL: remote.URL, Subject: "in", Plugin: bb.plugin})
-				ingest(b, s, name, events)
+				ingest(b, s, remote, fmt.Sprint("in-", n), config, bb.events)
 			}
-			b.ReportMetric(float64(events*n)/b.Elapsed().Seconds(), "events/s")
-			b.ReportMetric((usageOf(b, s).cpu-before.cpu)*1e6/float64(events*n), "cpu-µs/event")
+			events := float64(n * bb.events)
+			b.ReportMetric(events/b.Elapsed().Seconds(), "events/s")
+			b.ReportMetric((usageOf(b, s).cpu-before.cpu)*1e6/events, "cpu-µs/event")
 		})
 	}
 }
 
-// ingest waits until a source has taken its stream, and deletes it.
-func ingest(b *testing.B, s *program.Server, name string, events uint64) {
+// reply sends so many events and the end mark, all at once if there is no pause.
+func reply(events int, pause time.Duration) sourcetest.Reply {
+	es := sourcetest.Plain(events)
+	for i := range es {
+		es[i].Data = strings.Repeat("0123456789", 20)
+	}
+	y := sourcetest.Reply{Body: sourcetest.Stream(append(es, abi.Event{Data: source.DefaultDone})), Pause: pause}
+	if pause > 0 {
+		y.Trickle = len(y.Body) / (events + 1) // an event, but for a few bytes
+	}
+	return y
+}
+
+// ingest makes a source, waits until it has taken its stream, and deletes it.
+func ingest(b *testing.B, s *program.Server, remote *sourcetest.Server, name string, config source.Config, events int) {
 	b.Helper()
+	before := remote.Counts().Connections
+	put(s, name, config)
+	sent := func(c sourcetest.Counts) bool { return c.Connections > before && c.Open == 0 }
+	if err := remote.Wait(b.Context(), sent); err != nil { // so that few questions burden the server
+		b.Fatal(err)
+	}
 	await(b, "the stream's end", func() bool { return statusOf(s, name).State == source.Done })
-	if got := statusOf(s, name); got.Stored != events+1 { // and the end mark
+	if got := statusOf(s, name); got.Stored != uint64(events)+1 { // and the end mark
 		b.Fatalf("%d events are stored, want %d: %+v", got.Stored, events+1, got)
 	}
 	s.Must(http.MethodDelete, "/v1/tenants/acme/sources/"+name, nil)
