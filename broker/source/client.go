@@ -103,7 +103,7 @@ func (c *Client) send(clocks *clocks, r Request, secrets *filler) (*http.Respons
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return nil, &RequestError{Sent: sent.Load(), Err: describe(r, clocks.cause(withoutURL(err)))}
+		return nil, &RequestError{Sent: sent.Load(), Err: describe(r, clocks.cause(withoutResolver(withoutURL(err))))}
 	}
 	return response, nil
 }
@@ -125,6 +125,17 @@ func withoutURL(err error) error {
 	var of *url.Error
 	if errors.As(err, &of) {
 		return of.Err
+	}
+	return err
+}
+
+// withoutResolver returns an error that does not tell tenants where this node looks names up.
+func withoutResolver(err error) error {
+	var of *net.DNSError
+	if errors.As(err, &of) {
+		told := *of
+		told.Server = ""
+		return &told
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -199,5 +200,18 @@ func TestConnectErrorsSayNoQueryAndWhetherTheRequestWasSent(t *testing.T) {
 	var field *source.FieldError
 	if !errors.As(err, &field) || !strings.Contains(err.Error(), "method") || !strings.Contains(err.Error(), "url") {
 		t.Errorf("bad request: %v", err)
+	}
+}
+
+func TestErrorsDoNotTellTheResolver(t *testing.T) {
+	c := source.NewClient(source.ClientConfig{})
+	defer c.Close()
+	_, err := c.Connect(t.Context(), source.Request{URL: "http://nowhere.invalid/"})
+	var lookup *net.DNSError
+	if !errors.As(err, &lookup) {
+		t.Fatalf("Connect returned %v, want a lookup that failed", err)
+	}
+	if lookup.Server != "" || strings.Contains(err.Error(), " on ") {
+		t.Errorf("the error tells the resolver: %v", err)
 	}
 }

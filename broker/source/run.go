@@ -126,6 +126,7 @@ func (r *run) exchange(ctx context.Context) error {
 	r.response = stream.Response()
 	r.response.Attempts = attempts
 	r.board.enter(Open)
+	r.log.Info("source is open", "status", r.response.Status, "after", r.lastID)
 	defer r.settle(stream, time.Now())
 	for {
 		e, err := stream.Next()

@@ -88,6 +88,7 @@ type verdict struct {
 
 // wait waits until the next attempt, and returns false if ctx ends before.
 func (r *run) wait(ctx context.Context, wait time.Duration) bool {
+	r.log.Info("source waits", "for", wait)
 	r.board.enter(Waiting)
 	r.board.change(func(s *Status) { s.NextAttempt = time.Now().Add(wait).Truncate(time.Millisecond) })
 	return pause(ctx, wait)
