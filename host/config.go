@@ -24,6 +24,7 @@ type Config struct {
 	MemoryBytes      int64         // of one instance's linear memory, in whole pages of 64 KiB; default abi.MaxMemoryBytes
 	TotalMemoryBytes int64         // that the process may hold, past which plugins get no more; default half of the machine's
 	SendBytes        int           // of one event's data, comment, published event, stored value; default abi.MaxSendBytes
+	StoreBytes       int           // published and put in a second, by all calls on one Share; default 8 MiB, at least SendBytes
 	StartTimeout     time.Duration // for a start function and _initialize together; default 5 s
 	EventTimeout     time.Duration // by the wall clock, for one onEvent call; default 1 s, so that load alone does not trip it
 	CPUSlice         time.Duration // of processor time, for onStream between two calls of the host; default 100 ms
@@ -47,6 +48,7 @@ func (c Config) withDefaults() (_ Config, err error) {
 	c.MemoryBytes = cmp.Or(c.MemoryBytes, abi.MaxMemoryBytes)
 	c.TotalMemoryBytes = cmp.Or(c.TotalMemoryBytes, defaultMemory())
 	c.SendBytes = cmp.Or(c.SendBytes, abi.MaxSendBytes)
+	c.StoreBytes = cmp.Or(c.StoreBytes, max(8<<20, c.SendBytes))
 	c.StartTimeout = cmp.Or(c.StartTimeout, 5*time.Second)
 	c.EventTimeout = cmp.Or(c.EventTimeout, time.Second)
 	c.CPUSlice = cmp.Or(c.CPUSlice, 100*time.Millisecond)
@@ -73,6 +75,7 @@ func (c Config) withDefaults() (_ Config, err error) {
 		{"memory bytes", c.MemoryBytes, pageBytes, 1 << 32},
 		{"total memory bytes", c.TotalMemoryBytes, 1 << 20, math.MaxInt64},
 		{"send bytes", int64(c.SendBytes), 1, 1 << 30},
+		{"store bytes", int64(c.StoreBytes), int64(c.SendBytes), 1 << 40},
 		{"start timeout", int64(c.StartTimeout), 1, math.MaxInt64},
 		{"event timeout", int64(c.EventTimeout), 1, math.MaxInt64},
 		{"cpu slice", int64(c.CPUSlice), 1, math.MaxInt64},

@@ -18,7 +18,8 @@ import (
 
 // TestStatuses makes host functions answer every status that they can give.
 func TestStatuses(t *testing.T) {
-	big := strings.Repeat("x", 65)
+	full := strings.Repeat("x", 64)
+	big := full + "x"
 	name := strings.Repeat("n", abi.MaxNameBytes+1)
 	key := strings.Repeat("k", abi.MaxKeyBytes+1)
 	failed := func(err error) func(*stage) {
@@ -27,6 +28,7 @@ func TestStatuses(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		callback string
+		config   host.Config
 		uses     []use
 		prepare  func(*stage)
 		want     []int32
@@ -75,6 +77,8 @@ func TestStatuses(t *testing.T) {
 		{name: "publish to a long subject is TOO_BIG", uses: []use{{"publish", []any{key, "d", "", ""}}}, want: []int32{-3}},
 		{name: "publish of too much is TOO_BIG", uses: []use{{"publish", []any{"s", big, "", ""}}}, want: []int32{-3}},
 		{name: "publish without grant is DENIED", uses: []use{{"publish", []any{"s", "d", "", ""}}}, prepare: failed(abi.Denied), want: []int32{-6}},
+		{name: "publish and kvPut of more than the share's in a second are LIMIT", config: host.Config{StoreBytes: 64 + 3*4}, // the results are put, too
+			uses: []use{{"publish", []any{"s", full, "", ""}}, {"publish", []any{"s", full, "", ""}}, {"kvPut", []any{"k", full, 0}}}, want: []int32{0, -5, -5}},
 		{name: "publish after close goes on", uses: []use{{"close", nil}, {"publish", []any{"s", "d", "", ""}}}, want: []int32{0, 0}},
 
 		{name: "kvPut stores, kvGet gets, kvDelete deletes",
@@ -106,7 +110,8 @@ func TestStatuses(t *testing.T) {
 			if callback == "" {
 				callback = abi.OnStream
 			}
-			s := set(t, host.Config{SendBytes: 64}, using(callback, tt.uses...).bytes())
+			tt.config.SendBytes = 64
+			s := set(t, tt.config, using(callback, tt.uses...).bytes())
 			if tt.prepare != nil {
 				tt.prepare(s)
 			}

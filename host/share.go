@@ -5,13 +5,18 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"github.com/millrace/millrace/abi"
+	"golang.org/x/time/rate"
 )
 
-// Share is what the callbacks that run on it may take of the processors together: Config.CPUShare,
-// with a second's worth in advance. A callback that finds it used up waits; one that would wait
-// longer than a second is stopped. A Share is safe for concurrent use.
+// Share is what the callbacks that run on it may take together. Of the processors that is
+// Config.CPUShare, with a second's worth in advance: a callback that finds it used up waits, and one
+// that would wait longer than a second is stopped. Of storage it is Config.StoreBytes, with as much
+// in advance. A Share is safe for concurrent use.
 type Share struct {
-	rate float64 // processor time a time
+	rate   float64 // processor time a time
+	stored *rate.Limiter
 
 	mu   sync.Mutex
 	left time.Duration // below 0 is a debt
@@ -23,8 +28,8 @@ const longestWait = time.Second
 
 // NewShare returns a full Share.
 func (h *Host) NewShare() *Share {
-	rate := h.config.CPUShare
-	return &Share{rate: rate, left: burst(rate), at: time.Now()}
+	cpu, bytes := h.config.CPUShare, h.config.StoreBytes
+	return &Share{rate: cpu, stored: rate.NewLimiter(rate.Limit(bytes), bytes), left: burst(cpu), at: time.Now()}
 }
 
 func burst(rate float64) time.Duration { return time.Duration(rate * float64(time.Second)) }
@@ -41,6 +46,14 @@ func (s *Share) charge(d time.Duration) (wait time.Duration) {
 		return 0
 	}
 	return time.Duration(float64(-s.left) / s.rate)
+}
+
+// store takes bytes that a callback has stored, and answers abi.Limit if that would be too many.
+func (s *Share) store(bytes int) error {
+	if s.stored.AllowN(time.Now(), bytes) {
+		return nil
+	}
+	return abi.Limit
 }
 
 // pause waits for d or until ctx ends.

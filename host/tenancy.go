@@ -19,6 +19,9 @@ func publish(c *call, a args) int64 {
 		err = available(c)
 	}
 	if err == nil {
+		err = c.store(len(e.Data))
+	}
+	if err == nil {
 		err = c.session.Services.Publish(c.stopping(), string(subject), e)
 	}
 	return status(err)
@@ -80,6 +83,9 @@ func kvPut(c *call, a args) int64 {
 	if !c.instance.puts.Allow() {
 		return status(abi.Limit)
 	}
+	if err := c.store(len(value)); err != nil {
+		return status(err)
+	}
 	c.forget(string(key))
 	return status(c.session.Services.KVPut(c.stopping(), string(key), bytes.Clone(value), milliseconds(ttl)))
 }
@@ -95,6 +101,14 @@ func kvDelete(c *call, a args) int64 {
 	}
 	c.forget(string(key))
 	return status(c.session.Services.KVDelete(c.stopping(), string(key)))
+}
+
+// store counts bytes that are about to be stored for the tenant.
+func (c *call) store(bytes int) error {
+	if share := c.instance.share.Load(); share != nil {
+		return share.store(bytes)
+	}
+	return nil
 }
 
 // forget drops a value kept for kvGet, since it changes.
