@@ -50,8 +50,7 @@ func (b *Broker) PublishBatch(ctx context.Context, tenant string, ps []Publicati
 			b.counts.published.Add(uint64(work.stored))
 			return work.positions(h.epoch), nil
 		}
-		again := hasCode(err, codeBatchDuplicate) || repeatable(err, work.keyed)
-		if !again || !pause(ctx, try) {
+		if !repeatable(err, work.keyed) || !pause(ctx, try) {
 			return nil, l.failed("publish batch", err)
 		}
 		now, err := l.reopen(ctx, h, err)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -15,60 +13,6 @@ import (
 	"github.com/millrace/millrace/broker"
 	"github.com/millrace/millrace/broker/cluster"
 )
-
-// nodes is a cluster within this process.
-type nodes struct {
-	t       testing.TB
-	key     *cluster.Key
-	dir     string
-	addrs   []string
-	brokers []*broker.Broker
-	stops   []func()
-}
-
-// startCluster starts n nodes and waits until all are ready.
-func startCluster(t testing.TB, n int) *nodes {
-	t.Helper()
-	key, err := cluster.NewKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &nodes{t: t, key: key, dir: t.TempDir(), brokers: make([]*broker.Broker, n), stops: make([]func(), n)}
-	for range n {
-		c.addrs = append(c.addrs, freeAddress(t))
-	}
-	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() { c.start(i) })
-	}
-	wg.Wait()
-	if t.Failed() {
-		t.FailNow()
-	}
-	return c
-}
-
-func freeAddress(t testing.TB) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-func (c *nodes) config(i int) broker.Config {
-	return broker.Config{
-		Dir: filepath.Join(c.dir, fmt.Sprint(i)), Node: fmt.Sprint("n", i+1),
-		Cluster: &broker.Cluster{Key: c.key, Listen: c.addrs[i], Join: c.addrs},
-	}
-}
-
-// start starts a node, also one that was stopped, with the data that it had.
-func (c *nodes) start(i int) {
-	c.t.Helper()
-	c.brokers[i], c.stops[i] = start(c.t, c.config(i))
-}
 
 func TestClusterConfig(t *testing.T) {
 	key, err := cluster.NewKey()
@@ -345,91 +289,6 @@ func testEdge(t *testing.T, c *nodes) {
 	if s := edge.Stats(); s.Held != 0 {
 		t.Errorf("it holds %d keys", s.Held)
 	}
-}
-
-// holders hold a number of keys on some nodes, and count who has each.
-type holders struct {
-	ctx    context.Context
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-
-	mu   sync.Mutex
-	by   []map[int]bool // of each key, the nodes that hold it
-	most int            // that held one at once
-}
-
-func newHolders(brokers []*broker.Broker, keys int) *holders {
-	ctx, cancel := context.WithCancel(context.Background())
-	h := &holders{ctx: ctx, cancel: cancel, by: make([]map[int]bool, keys)}
-	for key := range keys {
-		h.by[key] = map[int]bool{}
-	}
-	for node, b := range brokers {
-		h.add(b, node)
-	}
-	return h
-}
-
-// add makes a node a holder of all keys that it can get.
-func (h *holders) add(b *broker.Broker, node int) {
-	for key := range h.by {
-		h.wg.Go(func() { h.hold(h.ctx, b, key, node) })
-	}
-}
-
-func (h *holders) hold(ctx context.Context, b *broker.Broker, key, node int) {
-	for {
-		held, release, err := b.Hold(ctx, fmt.Sprint("source.acme.", key))
-		if err != nil {
-			return
-		}
-		h.set(key, node, true)
-		<-held.Done()
-		h.set(key, node, false)
-		release()
-	}
-}
-
-func (h *holders) set(key, node int, holds bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if holds {
-		h.by[key][node] = true
-	} else {
-		delete(h.by[key], node)
-	}
-	h.most = max(h.most, len(h.by[key]))
-}
-
-// settle waits until each key has one holder, and nodes of them share the keys.
-func (h *holders) settle(t *testing.T, nodes int) {
-	t.Helper()
-	for ctx := within(t); ; time.Sleep(10 * time.Millisecond) {
-		h.mu.Lock()
-		one, busy := true, map[int]bool{}
-		for _, by := range h.by {
-			one = one && len(by) == 1
-			for node := range by {
-				busy[node] = true
-			}
-		}
-		most := h.most
-		h.mu.Unlock()
-		if one && len(busy) == nodes {
-			if most > 1 {
-				t.Errorf("%d nodes held a key at once", most)
-			}
-			return
-		}
-		if ctx.Err() != nil {
-			t.Fatalf("not each key has one holder; %d nodes hold some", len(busy))
-		}
-	}
-}
-
-func (h *holders) end() {
-	h.cancel()
-	h.wg.Wait()
 }
 
 // TestClusterLosesANode stops the node that leads the tenant's history while others publish, follow

@@ -166,3 +166,14 @@ func (b *Broker) HistoryLeader(ctx context.Context, tb testing.TB, tenant string
 	})
 	return number - 1
 }
+
+// Failed is err as the tenant's callers see it.
+func (b *Broker) Failed(ctx context.Context, tb testing.TB, tenant string, err error) error {
+	tb.Helper()
+	l, errAcquire := b.acquire(ctx, tenant)
+	if errAcquire != nil {
+		tb.Fatal(errAcquire)
+	}
+	defer l.release()
+	return l.failed("publish", err)
+}

@@ -136,7 +136,7 @@ func (b *Broker) repeatable(p Publication) Publication {
 func repeatable(err error, keyed bool) bool {
 	var api *jetstream.APIError
 	if errors.Is(err, nats.ErrNoResponders) || errors.As(err, &api) {
-		return transient(err) || hasCode(err, codeDuplicateConflict, codeTooManyBatches) // of them it is known to be none
+		return transient(err) || unsettled(err)
 	}
 	return keyed && transient(err)
 }

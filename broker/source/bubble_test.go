@@ -1,8 +1,11 @@
 package source_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,7 +16,13 @@ import (
 	"github.com/millrace/millrace/broker/source/sourcetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv("SOURCE_TEST_IDLE") != "" {
+		serveIdle()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // world is a remote, a client that reaches it through memory, and a store. All of it lives in a
 // bubble, where time passes only while everybody waits.
@@ -80,3 +89,12 @@ func (w *world) runFor(d time.Duration, worker *source.Worker) (source.Status, e
 }
 
 var errHour = errors.New("the hour is over")
+
+// serveIdle is the whole of the process that BenchmarkIdle starts: a remote that says one event and
+// then nothing. It prints its URL and ends with its input.
+func serveIdle() {
+	events := sourcetest.Stream(sourcetest.Plain(1))
+	s := sourcetest.NewServer(sourcetest.New(sourcetest.Always(sourcetest.Reply{Body: events, Stall: new(len(events))})))
+	fmt.Println(s.URL)
+	bufio.NewReader(os.Stdin).ReadByte() // its end is all that is waited for
+}

@@ -126,7 +126,7 @@ func (w *run) readStored(ctx context.Context, base, subject string, last func(ch
 	for {
 		e, err := reader.Next()
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("after %d events: %w", len(events), err)
 		}
 		event, err := decode(e)
 		if err != nil {
