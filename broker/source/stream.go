@@ -14,7 +14,7 @@ const (
 	firstRead = 4 << 10
 
 	// fullRead is what a stream reads at once when it has filled the first buffer.
-	fullRead = 32 << 10
+	fullRead = 128 << 10
 
 	// maxEmptyReads is how often in a row a body may give nothing and no error.
 	maxEmptyReads = 100
