@@ -88,12 +88,17 @@ func (r *run) publishAs(ctx context.Context, i int, steady bool) {
 	}
 }
 
-// another tells whether the publisher has a k-th event to publish.
+// another tells whether the publisher has a k-th event to publish. At a steady rate those that are
+// late are published all the same, as long as the server keeps within Config.Drain.
 func (r *run) another(publisher int, k int64) bool {
 	if r.Mode == Replay {
 		return k*int64(len(r.publishers))+int64(publisher) < int64(r.Events)
 	}
-	return time.Duration(r.now()-r.publishFrom) < r.Duration
+	limit := r.Duration
+	if r.Mode == Rate {
+		limit += r.Drain
+	}
+	return time.Duration(r.now()-r.publishFrom) < limit
 }
 
 // letViewersCatchUp waits while too many events are ahead of the average viewer, but not for ever:

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/millrace/millrace/abi"
 	"github.com/millrace/millrace/broker"
@@ -32,11 +33,12 @@ func events() []abi.Event {
 }
 
 // remote serves the events to any number of connections, each from its id on.
+// What it sends comes in pieces, so that it takes many Appends.
 func remote(t testing.TB) *sourcetest.Server {
 	all := events()
 	s := sourcetest.NewServer(sourcetest.New(func(_ int, r sourcetest.Request) sourcetest.Reply {
 		rest := append(slices.Clone(sourcetest.After(all, r.LastEventID)), abi.Event{Data: source.DefaultDone})
-		return sourcetest.Reply{Body: sourcetest.Stream(rest)}
+		return sourcetest.Reply{Body: sourcetest.Stream(rest), Trickle: 8 << 10, Pause: time.Millisecond}
 	}))
 	t.Cleanup(s.Close)
 	return s

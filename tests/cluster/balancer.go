@@ -44,7 +44,32 @@ func (c *Cluster) Balance() *Balancer {
 	c.t.Cleanup(p.kill)
 	b := &Balancer{URL: "http://" + addresses[0], Metrics: "http://" + addresses[1] + "/metrics"}
 	awaitStatus(c.t, b.URL+"/readyz", 200, time.Now().Add(readyWithin), p.ended)
+	for i := len(c.Nodes); i < 3; i++ {
+		b.awaitDown(c.t, fmt.Sprintf("n%d", i+1))
+	}
 	return b
+}
+
+// awaitDown waits until the balancer has noticed that there is no such node. It begins with all of
+// them taken for being there.
+func (b *Balancer) awaitDown(t testing.TB, node string) {
+	t.Helper()
+	want := fmt.Sprintf("haproxy_server_status{proxy=%q,server=%q,state=%q} 1", "nodes", node, "DOWN")
+	client := http.Client{Timeout: 5 * time.Second}
+	defer client.CloseIdleConnections()
+	for deadline := time.Now().Add(readyWithin); ; time.Sleep(10 * time.Millisecond) {
+		resp, err := client.Get(b.Metrics)
+		if err == nil {
+			page, _ := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if strings.Contains(string(page), want) {
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the balancer does not notice that %s is not there", node)
+		}
+	}
 }
 
 // Ready is how many nodes the balancer takes for ready.
