@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -99,7 +100,12 @@ func (v *Viewer) Close() {
 
 // End ends the stream, behind what waits if the viewer takes it at once, and behind
 // Config.LastWords in any case. It returns at once.
-func (v *Viewer) End(why error) { v.endAt(time.Now(), why) }
+func (v *Viewer) End(why error) { v.EndWithin(why, 0) }
+
+// EndWithin is End at a random moment within a time.
+func (v *Viewer) EndWithin(why error, within time.Duration) {
+	v.endAt(time.Now().Add(time.Duration(rand.Float64()*float64(within))), why)
+}
 
 // endAt ends the stream at a time, unless it ends earlier.
 func (v *Viewer) endAt(t time.Time, why error) {
