@@ -82,6 +82,18 @@ func (w *Writers) NewViewer(s Stream) *Viewer {
 	return v
 }
 
+// leastPatience is with viewers whose keep-alives come faster than networks recover.
+const leastPatience = time.Second
+
+// patience is how long the viewer may take none of the bytes that wait for it.
+func (v *Viewer) patience() time.Duration {
+	most := v.w.config.Patience
+	if v.keepAlive == 0 {
+		return most
+	}
+	return max(v.keepAlive, min(most, leastPatience))
+}
+
 // Put gives the viewer of a stream of its own frames that encode appends, as one. It waits while too
 // many bytes wait, and for them to be written if the stream is acknowledged. seq is the position
 // after them, 0 if they have none. It returns ErrEnded once the stream is over, or ctx's cause.
