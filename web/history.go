@@ -41,7 +41,7 @@ func (ch *channel) history(ctx context.Context, after wire.Cursor, upTo uint64, 
 		b.Add(wire.Frame{At: startCursor(start.Position), Bytes: sse.AppendEvent(nil, &e)})
 	}
 	for until := time.Now().Add(historyTurn); !b.Full(); {
-		seq, err := ch.readStep(ctx, sub, b, until)
+		seq, err := ch.readStep(ctx, sub, upTo, b, until)
 		if err != nil || seq >= upTo || time.Now().After(until) {
 			return err
 		}
@@ -51,8 +51,8 @@ func (ch *channel) history(ctx context.Context, after wire.Cursor, upTo uint64, 
 
 // readStep adds the next events to b, until it is full or a time has come. It returns the position
 // that it has come to.
-func (ch *channel) readStep(ctx context.Context, sub *broker.Subscription, b *wire.Batch, until time.Time) (seq uint64, err error) {
-	events, seq, err := sub.Next(ctx)
+func (ch *channel) readStep(ctx context.Context, sub *broker.Subscription, upTo uint64, b *wire.Batch, until time.Time) (seq uint64, err error) {
+	events, seq, err := sub.NextUpTo(ctx, upTo)
 	if err != nil {
 		return 0, err
 	}
