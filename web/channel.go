@@ -44,8 +44,9 @@ func (ch *channel) run() {
 	err = ch.pump(sub)
 	sub.Close()
 	ch.over.Store(true)
-	if errors.Is(err, broker.ErrNotFound) {
-		ch.await(ch.server.config.Drain) // the tenant was deleted, and its viewers are ended one by one
+	if errors.Is(err, broker.ErrNotFound) { // the tenant was deleted, and streams.recheck ends them one by one
+		err = errDeleted
+		ch.await(ch.server.config.Drain + ch.server.config.WriteTimeout)
 	}
 	ch.ring.End(err)
 	<-ch.ctx.Done() // they may still read, history too

@@ -36,7 +36,7 @@ type Config struct {
 
 	Drain        time.Duration // over which open streams are ended when Run's context does; default 30 s
 	WriteTimeout time.Duration // that a viewer without keep-alives may take none of what waits for it; default 15 s
-	Viewers      int           // streams open at most; default 20,000
+	Viewers      int           // streams open at most; default is what open files allow, up to 100,000
 	QueueBytes   int           // waiting for one viewer at most; default 256 KiB
 	RingBytes    int           // of recent frames per channel; default 1 MiB
 	MaxBodyBytes int64         // of a publish batch; default 16 MiB
@@ -52,7 +52,7 @@ func (c Config) withDefaults() (_ Config, err error) {
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	c.Drain = cmp.Or(c.Drain, 30*time.Second)
 	c.WriteTimeout = cmp.Or(c.WriteTimeout, 15*time.Second)
-	c.Viewers = cmp.Or(c.Viewers, 20_000)
+	c.Viewers = cmp.Or(c.Viewers, defaultViewers(openFiles()))
 	c.QueueBytes = cmp.Or(c.QueueBytes, 256<<10)
 	c.RingBytes = cmp.Or(c.RingBytes, 1<<20)
 	c.MaxBodyBytes = cmp.Or(c.MaxBodyBytes, 16<<20)
