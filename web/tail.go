@@ -9,11 +9,12 @@ import (
 
 // follow joins the channel of all who get the same bytes. The stream begins in its ring or behind it.
 func (v *viewer) follow() (*wire.Viewer, error) {
-	ch, err := v.server.channels.join(v.ctx, v.route, v.subjects)
+	channels := v.server.channels
+	ch, err := channels.join(v.ctx, v.route, v.subjects)
 	if err != nil {
 		return nil, err
 	}
-	v.entry.leave = func() { v.server.channels.leave(ch) }
+	v.entry.leave = func() { channels.leave(ch) } // it keeps nothing of v
 	s := v.wireStream()
 	s.Ring = ch.ring
 	s.From, err = v.startIn(ch)

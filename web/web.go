@@ -1,9 +1,10 @@
 // Package web is Millrace over HTTP: the streams that viewers open, the admin API, publishing, and
 // the probes.
 //
-// It owns every open stream from its first byte to its last, the prepared callbacks of the routes
-// that are in force, and who may do what. What is stored lives in broker, what is run lives in host,
-// and this package is the only one that knows both; the other way round neither knows HTTP.
+// It owns which streams are open and what they are to get, the prepared callbacks of the routes that
+// are in force, and who may do what. Bytes get to viewers by web/wire, which knows nothing of events.
+// What is stored lives in broker, what is run lives in host, and this package is the only one that
+// knows both; the other way round neither knows HTTP.
 package web
 
 import (
@@ -37,7 +38,7 @@ type Config struct {
 	Drain        time.Duration // over which open streams are ended when Run's context does; default 30 s
 	WriteTimeout time.Duration // that a viewer without keep-alives may take none of what waits for it; default 15 s
 	Viewers      int           // streams open at most; default is what open files allow, up to 100,000
-	QueueBytes   int           // waiting for one viewer at most; default 256 KiB
+	QueueBytes   int           // waiting for one viewer of a callback of its own at most; default 256 KiB
 	RingBytes    int           // of recent frames per channel; default 1 MiB
 	MaxBodyBytes int64         // of a publish batch; default 16 MiB
 
