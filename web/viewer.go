@@ -48,20 +48,27 @@ func (v *viewer) serve(w http.ResponseWriter, r *http.Request) error {
 	if err := v.enter(); err != nil {
 		return err
 	}
+	serving := false
+	defer func() {
+		if !serving { // a panic comes here too
+			v.entry.gone(wire.ErrLeft)
+		}
+	}()
 	left := context.AfterFunc(r.Context(), func() { v.entry.end(wire.ErrLeft, 0) })
 	out, err := v.open(w, r)
 	left() // from here on wire notices it, and the request's context ends before the stream may
-	if err == nil {
-		v.entry.attach(out)
-		first := v.firstBytes()
-		writeHead(w)
-		err = s.writers.Serve(w, r, out, first)
-	}
 	if err != nil {
-		err = v.refused(w, r, err)
-		v.entry.gone(wire.ErrLeft)
+		return v.refused(w, r, err)
 	}
-	return err
+	v.entry.attach(out)
+	first := v.firstBytes()
+	writeHead(w)
+	serving = true
+	if err := s.writers.Serve(w, r, out, first); err != nil {
+		serving = false
+		return v.refused(w, r, err)
+	}
+	return nil
 }
 
 // enter counts the stream among the open ones. After nil, entry.gone must follow.
