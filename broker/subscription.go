@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 
@@ -103,6 +104,12 @@ func (s *Subscription) Close() {
 // subscription: ErrGone when history was cut off faster than it was read, or is another now;
 // ErrNotFound when the tenant was deleted; ErrClosed.
 func (s *Subscription) Next(ctx context.Context) (events []*abi.Event, seq uint64, err error) {
+	return s.NextUpTo(ctx, math.MaxUint64)
+}
+
+// NextUpTo is Next for who wants nothing beyond a sequence: at the live end it returns no events,
+// and does not wait, once everything matching up to there has been returned. It may return more.
+func (s *Subscription) NextUpTo(ctx context.Context, upTo uint64) (events []*abi.Event, seq uint64, err error) {
 	for {
 		if err := s.ended(); err != nil {
 			return nil, s.cursor, err
@@ -120,6 +127,9 @@ func (s *Subscription) Next(ctx context.Context) (events []*abi.Event, seq uint6
 			return events, s.cursor, nil
 		}
 		s.cursor = max(s.cursor, passed)
+		if s.cursor >= upTo {
+			return nil, s.cursor, nil
+		}
 		select {
 		case <-wake:
 		case <-s.hub.ctx.Done():

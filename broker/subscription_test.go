@@ -181,3 +181,31 @@ func TestFilters(t *testing.T) {
 		}
 	}
 }
+
+func TestNextUpToDoesNotWaitBeyond(t *testing.T) {
+	for _, ring := range []int{8 << 20, 1} {
+		b, _ := start(t, broker.Config{RingBytes: ring})
+		tenant(t, b, "acme", broker.Spec{})
+		first := publish(t, b, "acme", "a", "one")
+		publish(t, b, "acme", "a", "two")
+		last := publish(t, b, "acme", "b", "of no concern")
+		s := subscribe(t, b, "acme", broker.From{After: first.String()}, "a")
+		var got []string
+		for seq := first.Seq; seq < last.Seq; {
+			events, to, err := s.NextUpTo(within(t), last.Seq)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range events {
+				got = append(got, e.Data)
+			}
+			seq = to
+		}
+		if fmt.Sprint(got) != "[two]" {
+			t.Errorf("with a ring of %d bytes: %q, want two", ring, got)
+		}
+		if events, to, err := s.NextUpTo(within(t), last.Seq); len(events) > 0 || to < last.Seq || err != nil {
+			t.Errorf("at the end: %d events, to %d, %v; want none at once", len(events), to, err)
+		}
+	}
+}

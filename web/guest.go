@@ -91,11 +91,11 @@ func (p *guestProducer) Send(e abi.Event) error {
 
 // Comment gives one comment to the viewer.
 func (p *guestProducer) Comment(text string) error {
-	return closed(p.v.out.put(p.v.ctx, 0, 0, func(b []byte) []byte { return sse.AppendComment(b, text) }))
+	return closed(p.v.out.Put(p.v.ctx, 0, 0, func(b []byte) []byte { return sse.AppendComment(b, text) }))
 }
 
 // Close ends the stream after what was sent.
-func (p *guestProducer) Close() { p.v.out.close() }
+func (p *guestProducer) Close() { p.v.out.Close() }
 
 // Receive gives the next event of the route's subjects.
 func (p *guestProducer) Receive(ctx context.Context) (*abi.Event, error) {

@@ -199,7 +199,7 @@ func TestAsyncCallbackDoesNotWaitForItsViewer(t *testing.T) {
 
 func TestQueueOfAnAsyncCallbackIsBounded(t *testing.T) {
 	n := startStreamer(t, web.Config{QueueBytes: 4 << 10, WriteTimeout: 300 * time.Millisecond})
-	n.route("acme", "async", "/async", map[string]any{"plugin": "streamer", "async": true})
+	n.route("acme", "async", "/async", map[string]any{"plugin": "streamer", "async": true, "keepAliveInterval": 0})
 	v := n.open("/t/acme/async?case=flood&n=100000000")
 	// Nobody reads: the sockets fill, the queue fills, the callback waits, and the viewer is cut.
 	n.eventually("the slow viewer to be cut", func() bool { return n.web.Stats().Viewers == 0 })

@@ -1,9 +1,6 @@
 package web
 
-import (
-	"github.com/millrace/millrace/abi"
-	"github.com/millrace/millrace/abi/sse"
-)
+import "github.com/millrace/millrace/abi"
 
 // logProducer produces the lines of a log.
 type logProducer struct{ log *lineLog }
@@ -15,7 +12,7 @@ func (p *logProducer) run(v *viewer) error {
 		lines, next, wake := p.log.after(n)
 		for _, line := range lines {
 			e := abi.Event{Name: "log", Data: line}
-			if err := v.out.put(v.ctx, 1, 0, func(b []byte) []byte { return sse.AppendEvent(b, &e) }); err != nil {
+			if err := v.send(&e); err != nil {
 				return err
 			}
 		}

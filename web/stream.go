@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"net/http"
 	"strings"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/millrace/millrace/abi"
-	"github.com/millrace/millrace/abi/sse"
 	"github.com/millrace/millrace/broker"
 )
 
@@ -47,22 +45,7 @@ func (s *Server) serveTenant(c echo.Context, tenant, path string) error {
 	if err != nil {
 		return err
 	}
-	return v.serve()
-}
-
-// comeBack is when a viewer comes back that a draining node has ended or turned away: spread, so
-// that the other nodes do not get everybody in one moment.
-func comeBack() time.Duration { return time.Second + rand.N(4*time.Second) }
-
-// turnAway answers a stream on a draining node. An EventSource gives up for good at an error status,
-// and so is told to come back by a stream that ends at once; others get a 503.
-func (v *viewer) turnAway() error {
-	if !strings.Contains(v.r.Header.Get("Accept"), "text/event-stream") {
-		return fail(http.StatusServiceUnavailable, "The node is draining.").later(1)
-	}
-	v.writeHeader()
-	_ = v.flush(http.NewResponseController(v.w), sse.AppendRetry(nil, comeBack())) // who has left needs no answer
-	return nil
+	return v.serve(c.Response(), c.Request())
 }
 
 // site returns what a tenant serves here. A tenant that this node has not heard of yet is looked up
@@ -126,7 +109,7 @@ func (s *Server) admittedViewer(c echo.Context, r *route, req *abi.Request, who 
 		return nil, err
 	}
 	return &viewer{
-		server: s, w: c.Response(), r: c.Request(), route: r, request: req, who: who, subjects: subjects, from: from,
+		server: s, route: r, request: req, who: who, subjects: subjects, from: from,
 	}, nil
 }
 

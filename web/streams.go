@@ -2,112 +2,99 @@ package web
 
 import (
 	"context"
-	"errors"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/millrace/millrace/broker"
+	"github.com/millrace/millrace/web/wire"
 )
 
-// Why a stream is ended from this side; the cause of its context.
-var (
-	errTimeout = errors.New("the route's time limit passed")
-	errExpired = errors.New("the token ended")
-	errDeleted = errors.New("the tenant or the route was deleted")
-	errDrain   = errors.New("the node drains")
-	errLeft    = errors.New("the viewer left")
-)
-
-// openStream is what the server can do to a stream: end it.
+// openStream is what a stream that is open, or being opened, counts for, and how to end it.
 type openStream struct {
-	tenant  string
-	route   string // "" for a stream of the admin API
-	tokenID string // "" if it was opened without a tenant's token
-	nobody  bool   // it was opened without any token
-	end     context.CancelCauseFunc
+	streams  *streams
+	limits   *limiter
+	who      string // whom the limits count
+	tenant   string
+	route    string // "" for a stream of the admin API
+	tokenID  string // "" if it was opened without a tenant's token
+	nobody   bool   // it was opened without any token
+	until    time.Time
+	untilWhy error
+	leave    func() // of its channel; nil if it follows none
+
+	mu     sync.Mutex
+	cancel context.CancelCauseFunc // ends what the viewer began; nil once there is nothing
+	why    error                   // it was ended
+	out    *wire.Viewer            // nil while it is being opened
 }
 
-// streams are the open streams of this node.
-type streams struct {
-	mu       sync.Mutex
-	open     map[*openStream]struct{}
-	draining error
-	emptied  chan struct{} // closed when all are ended and none is left
-}
-
-func newStreams() *streams {
-	return &streams{open: map[*openStream]struct{}{}, emptied: make(chan struct{})}
-}
-
-// add enters a stream unless most are open; after true, remove must follow. A stream that comes
-// while all are being ended is ended.
-func (ss *streams) add(o *openStream, most int) bool {
-	ss.mu.Lock()
-	defer ss.mu.Unlock()
-	if len(ss.open) >= most {
-		return false
+// begin is the context of what the stream needs on this side.
+func (o *openStream) begin() context.Context {
+	if o.until.IsZero() {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		o.cancel = cancel
+		return ctx
 	}
-	ss.open[o] = struct{}{}
-	if ss.draining != nil {
-		o.end(ss.draining)
+	ctx, stop := context.WithDeadlineCause(context.Background(), o.until, o.untilWhy)
+	ctx, cancel := context.WithCancelCause(ctx)
+	o.cancel = func(why error) {
+		cancel(why)
+		stop()
 	}
-	return true
+	return ctx
 }
 
-func (ss *streams) remove(o *openStream) {
-	ss.mu.Lock()
-	defer ss.mu.Unlock()
-	delete(ss.open, o)
-	ss.tellEmpty()
-}
-
-func (ss *streams) tellEmpty() {
-	if ss.draining == nil || len(ss.open) > 0 {
-		return
+// attach gives the stream its viewer. If the stream was ended before, that ends at once.
+func (o *openStream) attach(out *wire.Viewer) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.out = out
+	if o.leave != nil { // all that is left is wire's
+		o.cancel(nil)
+		o.cancel = nil
 	}
-	select {
-	case <-ss.emptied:
-	default:
-		close(ss.emptied)
+	if o.why != nil {
+		out.End(o.why)
 	}
 }
 
-func (ss *streams) count() int {
-	ss.mu.Lock()
-	defer ss.mu.Unlock()
-	return len(ss.open)
-}
-
-// endAll ends every stream, now and to come, evenly spread over a time. It does not wait; emptied
-// tells when the last is gone.
-func (ss *streams) endAll(why error, over time.Duration) {
-	ss.mu.Lock()
-	defer ss.mu.Unlock()
-	ss.draining = why
-	defer ss.tellEmpty()
-	for o := range ss.open {
-		if over <= 0 {
-			o.end(why)
-			continue
-		}
-		time.AfterFunc(rand.N(over), func() { o.end(why) })
+// end ends the stream at a random moment within a time; one that is being opened, and what fills a
+// stream of its own, at once.
+func (o *openStream) end(why error, within time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.why == nil {
+		o.why = why
+	}
+	if o.cancel != nil {
+		o.cancel(why)
+	}
+	if o.out != nil {
+		o.out.EndWithin(why, within)
 	}
 }
 
-// recheck ends the streams of a tenant that is gone (view nil), of its routes that are gone, and
-// those that could not be opened any more.
-func (ss *streams) recheck(tenant string, view *broker.View) {
-	ss.mu.Lock()
-	defer ss.mu.Unlock()
-	for o := range ss.open {
-		if o.tenant != tenant {
-			continue
-		}
-		if why := o.outlived(view); why != nil {
-			o.end(why)
-		}
+// gone lets go of all that the stream took. It is called once.
+func (o *openStream) gone(why error) {
+	if why == nil {
+		why = wire.ErrEnded
 	}
+	o.mu.Lock()
+	if o.cancel != nil {
+		o.cancel(why)
+	}
+	o.mu.Unlock()
+	if o.leave != nil {
+		o.leave()
+	}
+	o.limits.leave(o.who)
+	o.streams.remove(o)
+}
+
+func (o *openStream) opening() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.out == nil
 }
 
 // outlived is why a stream must end by what the registry knows now, or nil.
@@ -129,4 +116,70 @@ func (o *openStream) outlived(view *broker.View) error {
 		return errExpired
 	}
 	return nil
+}
+
+// streams are the open streams of this node.
+type streams struct {
+	mu      sync.Mutex
+	open    map[*openStream]struct{}
+	refused error // why none may be opened any more
+}
+
+func newStreams() *streams { return &streams{open: map[*openStream]struct{}{}} }
+
+// add enters a stream unless most are open; after true, remove must follow. A stream that comes
+// after refuse is ended.
+func (ss *streams) add(o *openStream, most int) bool {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	if len(ss.open) >= most {
+		return false
+	}
+	ss.open[o] = struct{}{}
+	if ss.refused != nil {
+		o.end(ss.refused, 0)
+	}
+	return true
+}
+
+func (ss *streams) remove(o *openStream) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	delete(ss.open, o)
+}
+
+func (ss *streams) count() int {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	return len(ss.open)
+}
+
+// refuse ends the streams that are being opened, and those who come.
+func (ss *streams) refuse(why error) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	ss.refused = why
+	for o := range ss.open {
+		if o.opening() {
+			o.end(why, 0)
+		}
+	}
+}
+
+// recheck ends the streams of a tenant's routes that are gone, and those that could not be opened
+// any more. Those of a tenant that is gone (view nil) end within a time.
+func (ss *streams) recheck(tenant string, view *broker.View, within time.Duration) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	if view != nil {
+		within = 0
+	}
+	for o := range ss.open {
+		if o.tenant != tenant {
+			continue
+		}
+		if why := o.outlived(view); why != nil {
+			o.end(why, within)
+		}
+	}
 }

@@ -7,17 +7,9 @@ import (
 
 	"github.com/millrace/millrace/abi"
 	"github.com/millrace/millrace/abi/sse"
-	"github.com/millrace/millrace/broker"
 	"github.com/millrace/millrace/host"
+	"github.com/millrace/millrace/web/wire"
 )
-
-// frame is an event as it goes out to viewers.
-type frame struct {
-	seq   uint64
-	more  int // this many outputs of the event at seq are seen with this frame, and more follow; 0: it is the last
-	bytes []byte
-	end   bool // the stream ends behind it
-}
 
 // transform makes the frames of an event: its own, or those of what an event callback answers.
 type transform struct {
@@ -26,8 +18,9 @@ type transform struct {
 	onError  string
 }
 
-// frames appends e's frames to dst. It makes none if the callback drops the event.
-func (t *transform) frames(ctx context.Context, dst []frame, epoch string, e *abi.Event) ([]frame, error) {
+// frames appends e's frames to dst. It makes none if the callback drops the event. errEnded says that
+// the stream ends behind them. It is safe for concurrent use.
+func (t *transform) frames(ctx context.Context, dst []wire.Frame, epoch string, e *abi.Event) ([]wire.Frame, error) {
 	if t.callback == nil {
 		return append(dst, eventFrame(epoch, e.Seq, 0, *e)), nil
 	}
@@ -36,7 +29,7 @@ func (t *transform) frames(ctx context.Context, dst []frame, epoch string, e *ab
 		return dst, context.Cause(ctx)
 	}
 	if err != nil {
-		return t.onFailure(dst, epoch, e, err), nil
+		return t.onFailure(dst, epoch, e, err)
 	}
 	outputs := out.Outputs
 	if out.Pass {
@@ -50,31 +43,30 @@ func (t *transform) frames(ctx context.Context, dst []frame, epoch string, e *ab
 		dst = append(dst, eventFrame(epoch, e.Seq, more, outputs[i]))
 	}
 	if out.Close {
-		dst = append(dst, frame{seq: e.Seq, end: true})
+		return dst, errEnded
 	}
 	return dst, nil
 }
 
 // onFailure does what the route's onError says about an event whose callback failed.
-func (t *transform) onFailure(dst []frame, epoch string, e *abi.Event, err error) []frame {
+func (t *transform) onFailure(dst []wire.Frame, epoch string, e *abi.Event, err error) ([]wire.Frame, error) {
 	t.session.Log(slog.LevelError, "onEvent failed on "+e.ID+": "+err.Error())
 	switch t.onError {
 	case "drop":
-		return dst
+		return dst, nil
 	case "pass":
-		return append(dst, eventFrame(epoch, e.Seq, 0, *e))
+		return append(dst, eventFrame(epoch, e.Seq, 0, *e)), nil
 	}
 	// The id lies behind the event, so that a viewer who comes back does not meet it again.
-	f := eventFrame(epoch, e.Seq, 0, errorEvent(err))
-	f.end = true
-	return append(dst, f)
+	return append(dst, eventFrame(epoch, e.Seq, 0, errorEvent(err))), errEnded
 }
 
 // eventFrame encodes e with the id of its position; the id that a callback gave is not used, since
 // a viewer must be able to resume from it.
-func eventFrame(epoch string, seq uint64, more int, e abi.Event) frame {
-	e.ID = broker.Position{Epoch: epoch, Seq: seq, Output: more}.String()
-	return frame{seq: seq, more: more, bytes: sse.AppendEvent(make([]byte, 0, sse.Size(&e)), &e)}
+func eventFrame(epoch string, seq uint64, more int, e abi.Event) wire.Frame {
+	at := wire.Cursor{Seq: seq, Output: more}
+	e.ID = cursorPosition(epoch, at).String()
+	return wire.Frame{At: at, Bytes: sse.AppendEvent(make([]byte, 0, sse.Size(&e)), &e)}
 }
 
 // callbackFailed tells whether err is a callback's failure, which its viewers are told of.

@@ -1,9 +1,10 @@
 // Package web is Millrace over HTTP: the streams that viewers open, the admin API, publishing, and
 // the probes.
 //
-// It owns every open stream from its first byte to its last, the prepared callbacks of the routes
-// that are in force, and who may do what. What is stored lives in broker, what is run lives in host,
-// and this package is the only one that knows both; the other way round neither knows HTTP.
+// It owns which streams are open and what they are to get, the prepared callbacks of the routes that
+// are in force, and who may do what. Bytes get to viewers by web/wire, which knows nothing of events.
+// What is stored lives in broker, what is run lives in host, and this package is the only one that
+// knows both; the other way round neither knows HTTP.
 package web
 
 import (
@@ -22,6 +23,7 @@ import (
 
 	"github.com/millrace/millrace/broker"
 	"github.com/millrace/millrace/host"
+	"github.com/millrace/millrace/web/wire"
 )
 
 // Config says how a Server runs. A zero field takes its default.
@@ -34,9 +36,9 @@ type Config struct {
 	Node       string // this node's name, as the broker has it; default n1
 
 	Drain        time.Duration // over which open streams are ended when Run's context does; default 30 s
-	WriteTimeout time.Duration // for one write to a viewer, who is cut past it; default 15 s
-	Viewers      int           // streams open at most; default 20,000
-	QueueBytes   int           // waiting for one viewer at most; default 256 KiB
+	WriteTimeout time.Duration // that a viewer without keep-alives may take none of what waits for it; default 15 s
+	Viewers      int           // streams open at most; default is what open files allow, up to 100,000
+	QueueBytes   int           // waiting for one viewer of a callback of its own at most; default 256 KiB
 	RingBytes    int           // of recent frames per channel; default 1 MiB
 	MaxBodyBytes int64         // of a publish batch; default 16 MiB
 
@@ -51,7 +53,7 @@ func (c Config) withDefaults() (_ Config, err error) {
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	c.Drain = cmp.Or(c.Drain, 30*time.Second)
 	c.WriteTimeout = cmp.Or(c.WriteTimeout, 15*time.Second)
-	c.Viewers = cmp.Or(c.Viewers, 20_000)
+	c.Viewers = cmp.Or(c.Viewers, defaultViewers(openFiles()))
 	c.QueueBytes = cmp.Or(c.QueueBytes, 256<<10)
 	c.RingBytes = cmp.Or(c.RingBytes, 1<<20)
 	c.MaxBodyBytes = cmp.Or(c.MaxBodyBytes, 16<<20)
@@ -87,6 +89,7 @@ type Server struct {
 	tenancies *tenancies
 	sites     *sites
 	streams   *streams
+	writers   *wire.Writers
 	channels  *channels
 	workers   *workers
 	logs      *lineLogs
@@ -96,7 +99,6 @@ type Server struct {
 	guests    sync.WaitGroup // callbacks of streams; they may outlive their handler by host's grace
 
 	published atomic.Uint64
-	delivered atomic.Uint64
 }
 
 // Stats is what a Server has done since it started, and what it holds now.
@@ -111,7 +113,7 @@ type Stats struct {
 // Stats returns the figures of this moment.
 func (s *Server) Stats() Stats {
 	return Stats{
-		Viewers: int64(s.streams.count()), Delivered: s.delivered.Load(), Published: s.published.Load(),
+		Viewers: int64(s.streams.count()), Delivered: s.writers.Stats().Delivered, Published: s.published.Load(),
 		Sources: int64(len(s.workers.slots)), Remotes: s.remotes.taken.Load(),
 	}
 }
@@ -125,6 +127,9 @@ func New(c Config) (*Server, error) {
 	s := &Server{
 		config: c, log: c.Logger, broker: c.Broker,
 		streams: newStreams(), logs: newLineLogs(), remotes: &room{most: int64(c.Remotes)},
+	}
+	if s.writers, err = wire.New(wire.Config{LastWords: lastWords, Patience: c.WriteTimeout}); err != nil {
+		return nil, err
 	}
 	s.tenancies = newTenancies(c.Host, s.newOutbound)
 	s.sites = newSites(c.Broker, c.Host, s.tenancies, c.Logger, s.noticed)
@@ -141,7 +146,7 @@ func (s *Server) Changed(tenant string) { s.sites.changed(tenant) }
 // noticed follows a change of a tenant: streams whose token, route or tenant is gone end, and sources
 // run as the registry says. view is nil for a tenant that is gone.
 func (s *Server) noticed(ctx context.Context, tenant string, view *broker.View) {
-	s.streams.recheck(tenant, view)
+	s.streams.recheck(tenant, view, s.config.Drain)
 	s.workers.follow(ctx, tenant)
 	if view == nil {
 		s.logs.forgetTenant(tenant)
@@ -153,9 +158,17 @@ func (s *Server) noticed(ctx context.Context, tenant string, view *broker.View) 
 // ended over Config.Drain. It closes l and returns when the last has ended.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	writing, stopWriting := context.WithCancel(work)
+	defer stopWriting()
 	var wg sync.WaitGroup
+	failed := make(chan error, 2)
 	wg.Go(func() { s.sites.run(work) })
 	wg.Go(func() { s.channels.run(work) })
+	wg.Go(func() {
+		if err := s.writers.Run(writing); writing.Err() == nil {
+			failed <- err
+		}
+	})
 	defer s.tenancies.close()
 	defer wg.Wait()
 	defer stop()
@@ -170,30 +183,43 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		ConnContext:       s.writers.ConnContext,
 	}
-	failed := make(chan error, 1)
-	wg.Go(func() { failed <- server.Serve(l) })
+	wg.Go(func() { failed <- fmt.Errorf("serve: %w", server.Serve(l)) })
+	over := s.config.Drain
+	var err error
 	select {
-	case err := <-failed:
-		s.streams.endAll(errDrain, 0)
-		s.guests.Wait()
-		return fmt.Errorf("serve: %w", err)
+	case err = <-failed:
+		over = 0
 	case <-ctx.Done():
 	}
-	s.draining.Store(true)
-	s.log.Info("draining", "viewers", s.streams.count(), "over", s.config.Drain)
-	s.streams.endAll(errDrain, s.config.Drain)
-	select { // meanwhile the listener stays: probes and new viewers are answered 503
-	case <-s.streams.emptied:
-	case <-time.After(s.config.Drain + s.config.WriteTimeout):
-	}
-	grace, cancel := context.WithTimeout(work, 5*time.Second)
-	defer cancel()
-	if err := server.Shutdown(grace); err != nil {
-		_ = server.Close() // what did not end by itself in time
-	}
+	s.drain(work, over)
+	shutDown(work, server)
+	stopWriting() // who did not take the end of its stream in time is cut
 	s.guests.Wait()
-	return nil
+	return err
+}
+
+// drain ends all streams over a time. Meanwhile the listener stays: probes and new viewers are
+// answered 503.
+func (s *Server) drain(ctx context.Context, over time.Duration) {
+	s.draining.Store(true)
+	s.log.Info("draining", "viewers", s.streams.count(), "over", over)
+	s.streams.refuse(errDrain)
+	ctx, cancel := context.WithTimeout(ctx, over+s.config.WriteTimeout)
+	defer cancel()
+	if err := s.writers.Drain(ctx, errDrain, over); err != nil {
+		s.log.Info("viewers did not take the end of their streams", "viewers", s.streams.count())
+	}
+}
+
+// shutDown lets the requests that are being answered end, for a while.
+func shutDown(ctx context.Context, server *http.Server) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		_ = server.Close()
+	}
 }
 
 // ServeHTTP answers one request, whichever of the tenants' hosts or the server's own it is for.

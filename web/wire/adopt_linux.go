@@ -61,15 +61,16 @@ func duplicate(conn syscall.Conn) (fd int, err error) {
 	return fd, err
 }
 
-// appendHead appends a response's head and its first chunk. The connection serves nothing after the
-// stream, and a proxy must know that before it gives it to somebody else.
+// appendHead appends a response's head and its first chunk. The handler's headers come first: a
+// browser's EventSource gives up for good on a head that is cut before its Content-Type. The connection
+// serves nothing after the stream, and a proxy must know that before it gives it to somebody else.
 func appendHead(dst []byte, h http.Header, first []byte) []byte {
-	dst = append(dst, "HTTP/1.1 200 OK\r\nDate: "...)
-	dst = time.Now().UTC().AppendFormat(dst, http.TimeFormat)
-	dst = append(dst, "\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n"...)
-	out := appender{dst}
+	out := appender{append(dst, "HTTP/1.1 200 OK\r\n"...)}
 	_ = h.WriteSubset(&out, map[string]bool{"Date": true, "Connection": true, "Transfer-Encoding": true, "Content-Length": true})
-	return appendChunk(append(out.b, "\r\n"...), first)
+	dst = append(out.b, "Date: "...)
+	dst = time.Now().UTC().AppendFormat(dst, http.TimeFormat)
+	dst = append(dst, "\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"...)
+	return appendChunk(dst, first)
 }
 
 // appender is an io.Writer that cannot fail.

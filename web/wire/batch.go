@@ -52,9 +52,7 @@ func (b *Batch) enlarge(frame int) {
 }
 
 // has tells whether a viewer at c can go on in the batch.
-func (b *Batch) has(c Cursor) bool {
-	return c.Covers(b.after) && !c.Covers(b.at) || b.ended && c == b.at
-}
+func (b *Batch) has(c Cursor) bool { return c.Covers(b.after) && !c.Covers(b.at) }
 
 // bytes is the memory it takes.
 func (b *Batch) bytes() int { return len(b.seg.mem) + markBytes*cap(b.seg.marks) }

@@ -50,7 +50,7 @@ func (l *loop) timer(s *socket) {
 	}
 	if now >= s.next {
 		s.next = now + s.period
-		if s.stuck && now-s.since >= s.period {
+		if s.stuck && now-s.since >= s.patience {
 			l.drop(s, ErrSlow)
 			return
 		}
@@ -211,16 +211,27 @@ func (l *loop) sendBatch(s *socket, b *Batch) {
 			i := b.seg.holding(sent - 1)
 			s.at = b.seg.marks[i].at
 			l.keep(s, &b.seg, sent, b.seg.marks[i].end, uint64(i-first)+1)
+			if i+1 == len(b.seg.marks) {
+				l.passBatch(s, b)
+			}
 			return
 		}
 		l.w.delivered.Add(uint64(len(b.seg.marks) - first))
 	}
+	l.passBatch(s, b)
+	if s.mode == behind {
+		l.seek(s)
+	}
+}
+
+// passBatch notes that nothing of a batch follows but the rest, if there is one. Nothing at all
+// follows one that ends the stream, whatever the ring has.
+func (l *loop) passBatch(s *socket, b *Batch) {
 	s.at = b.at
 	if b.ended {
+		s.mode = asked
 		s.end(b.why)
-		return
 	}
-	l.seek(s)
 }
 
 // keep has the rest of a frame sent before anything else: what lies from offset to end in a segment.

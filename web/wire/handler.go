@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"cmp"
 	"errors"
 	"math/rand/v2"
 	"net/http"
@@ -44,7 +43,7 @@ const handlerBytes = 64 << 10
 func (w *Writers) serveHere(rw http.ResponseWriter, r *http.Request, v *Viewer, first []byte) {
 	h := &handler{
 		v: v, rw: rw, rc: http.NewResponseController(rw), left: r.Context().Done(),
-		bell: make(chan struct{}, 1), patience: cmp.Or(v.keepAlive, w.config.Patience), at: v.from,
+		bell: make(chan struct{}, 1), patience: v.patience(), at: v.from,
 	}
 	why := ErrLeft
 	defer func() { v.leave(why) }()
@@ -99,13 +98,14 @@ func (h *handler) due() bool { return !h.until.IsZero() && !time.Now().Before(h.
 func (h *handler) gather() (g gathered) {
 	n := h.v.read()
 	h.until, h.why = n.until, n.why
-	if h.due() && h.v.box != nil {
-		h.v.box.close()
-	}
 	switch {
 	case n.err != nil:
 		g.over, g.why = true, n.err
 	case h.v.box != nil:
+		if h.due() {
+			h.v.box.close()
+			g.why = h.why
+		}
 		g.bytes, g.box, g.frames, g.over = h.v.box.take(false)
 	case n.batch != nil:
 		h.asked = false

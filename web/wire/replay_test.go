@@ -177,3 +177,45 @@ func TestEventsThatCameToNothingAreNotReadAgain(t *testing.T) {
 		}
 	})
 }
+
+// A batch that ends the stream is the last of it, though the ring goes on; who comes back to the same
+// ring behind the end is not ended again.
+func TestTheEndInHistoryIsTheEnd(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		size  int // of the last frame
+		begin int // of the ring
+	}{
+		{"just before the ring", 100, 2},
+		{"before the ring", 100, 5},
+		{"before the ring, in a frame that no socket takes at once", 6 << 20, 5},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			overBoth(t, func(t *testing.T, loops int) {
+				var ring *wire.Ring
+				n := newNode(t, wire.Config{Loops: loops}, func(r *http.Request) wire.Stream { return wire.Stream{Ring: ring, From: after(r)} }).start()
+				ring = n.NewRing(wire.RingConfig{Begin: uint64(tt.begin), History: func(_ context.Context, after wire.Cursor, _ uint64, b *wire.Batch) error {
+					if after.Seq < 2 {
+						b.Add(frame(1, 100))
+						b.Add(frame(2, tt.size))
+						b.End(nil)
+						return nil
+					}
+					for seq := 3; seq <= tt.begin; seq++ {
+						b.Add(frame(seq, 100))
+					}
+					return nil
+				}})
+				defer ring.Close()
+				ring.Append([]wire.Frame{frame(tt.begin+1, 100)}, uint64(tt.begin+1))
+				v := n.connect("/?after=0")
+				v.sequence(t, 1, 2)
+				if got := v.rest(t); got != "" {
+					t.Errorf("behind the end comes %.40q", got)
+				}
+				n.endsWith(nil)
+				n.connect("/?after=2").sequence(t, 3, tt.begin+1)
+			})
+		})
+	}
+}

@@ -297,3 +297,23 @@ func TestManyViewersOfManyRings(t *testing.T) {
 		}
 	})
 }
+
+// A stream of its own that is ended brings what waits, and then why.
+func TestAnEndedStreamOfItsOwnHasLastWords(t *testing.T) {
+	overBoth(t, func(t *testing.T, loops int) {
+		why := errors.New("enough")
+		n := newNode(t, wire.Config{Loops: loops, LastWords: func(why error) []byte { return []byte("event: " + why.Error() + "\n\n") }},
+			func(*http.Request) wire.Stream { return wire.Stream{} }).start()
+		v := n.connect("/")
+		own := n.last.Load()
+		if err := own.Put(t.Context(), 1, 1, func(b []byte) []byte { return append(b, frame(1, 50).Bytes...) }); err != nil {
+			t.Fatal(err)
+		}
+		own.EndWithin(why, time.Millisecond)
+		v.sequence(t, 1, 1)
+		if got := v.rest(t); got != "event: enough\n\n" {
+			t.Errorf("the stream ends with %q", got)
+		}
+		n.endsWith(why)
+	})
+}

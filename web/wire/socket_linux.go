@@ -34,6 +34,7 @@ type socket struct {
 	why      error // it ends
 	untilWhy error
 	period   uint64 // ticks between looks at it
+	patience uint64 // ticks that it may take nothing
 	next     uint64 // tick of the next one
 	until    uint64 // tick of its end; 0 is never
 	since    uint64 // tick of the last progress
@@ -52,10 +53,9 @@ const (
 )
 
 func newSocket(l *loop, v *Viewer, fd int) *socket {
-	patience := cmp.Or(v.keepAlive, l.w.config.Patience)
-	bound(fd, l.w.config.SocketBytes, patience)
+	bound(fd, l.w.config.SocketBytes, v.patience())
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 2<<10) // nothing more is read
-	return &socket{v: v, loop: l, fd: fd, at: v.from, period: ticks(patience)}
+	return &socket{v: v, loop: l, fd: fd, at: v.from, period: ticks(cmp.Or(v.keepAlive, l.w.config.Patience)), patience: ticks(v.patience())}
 }
 
 // post is called by the viewer when it has news.

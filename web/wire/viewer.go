@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -81,6 +82,18 @@ func (w *Writers) NewViewer(s Stream) *Viewer {
 	return v
 }
 
+// leastPatience is with viewers whose keep-alives come faster than networks recover.
+const leastPatience = time.Second
+
+// patience is how long the viewer may take none of the bytes that wait for it.
+func (v *Viewer) patience() time.Duration {
+	most := v.w.config.Patience
+	if v.keepAlive == 0 {
+		return most
+	}
+	return max(v.keepAlive, min(most, leastPatience))
+}
+
 // Put gives the viewer of a stream of its own frames that encode appends, as one. It waits while too
 // many bytes wait, and for them to be written if the stream is acknowledged. seq is the position
 // after them, 0 if they have none. It returns ErrEnded once the stream is over, or ctx's cause.
@@ -99,7 +112,12 @@ func (v *Viewer) Close() {
 
 // End ends the stream, behind what waits if the viewer takes it at once, and behind
 // Config.LastWords in any case. It returns at once.
-func (v *Viewer) End(why error) { v.endAt(time.Now(), why) }
+func (v *Viewer) End(why error) { v.EndWithin(why, 0) }
+
+// EndWithin is End at a random moment within a time.
+func (v *Viewer) EndWithin(why error, within time.Duration) {
+	v.endAt(time.Now().Add(time.Duration(rand.Float64()*float64(within))), why)
+}
 
 // endAt ends the stream at a time, unless it ends earlier.
 func (v *Viewer) endAt(t time.Time, why error) {

@@ -47,8 +47,8 @@ type Config struct {
 	LastWords func(why error) []byte
 
 	// Patience is how long viewers without keep-alives may take none of the bytes that wait for them.
-	// For others it is the time between two keep-alives. Who does not take any for so long is cut, at
-	// the latest after twice the time. Default 15 s.
+	// For others it is the time between two keep-alives, but not less than the shorter of this and a
+	// second. Who does not take any for so long is cut, at the latest after twice the time. Default 15 s.
 	Patience time.Duration
 
 	SocketBytes int // that the kernel keeps for a connection to send; default 64 KiB
