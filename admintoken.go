@@ -34,6 +34,18 @@ func ensureAdminToken(dir string) (token string, made bool, err error) {
 	return token, true, nil
 }
 
+// keepAdminToken puts the token of a cluster where commands on this machine look for one.
+func keepAdminToken(dir, token string) error {
+	path := filepath.Join(dir, adminTokenFile)
+	if kept, err := readAdminToken(path); err == nil && kept == token {
+		return nil
+	}
+	if err := writeSynced(path, token+"\n"); err != nil {
+		return fmt.Errorf("keep the operator's token: %w", err)
+	}
+	return nil
+}
+
 // readAdminToken reads a token file. One that others can read is refused, as is one that holds
 // something else than a token.
 func readAdminToken(path string) (string, error) {

@@ -25,16 +25,17 @@ const (
 type cli struct {
 	Config kong.ConfigFlag `placeholder:"FILE" help:"A YAML file of flags by name; millrace.yaml here, if there is one."`
 
-	Serve   serveCommand   `cmd:"" help:"Run a server."`
-	Demo    demoCommand    `cmd:"" help:"Run a server on throwaway data, with every example plugin and streams to try."`
-	Deploy  deployCommand  `cmd:"" help:"Upload a callback: a .wasm file, or a folder with Go source."`
-	Publish publishCommand `cmd:"" help:"Publish an event, or many."`
-	Tail    tailCommand    `cmd:"" help:"Print events as they come."`
-	Source  sourceCommands `cmd:"" help:"Pull remote streams into subjects."`
-	Secret  secretCommands `cmd:"" help:"Keep what sources and callbacks send to remotes and nobody is to read."`
-	Token   tokenCommands  `cmd:"" help:"Make, list and revoke a tenant's tokens."`
-	Bench   benchCommand   `cmd:"" help:"Load a server, and tell what its viewers saw and what it cost."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Serve   serveCommand    `cmd:"" help:"Run a server."`
+	Demo    demoCommand     `cmd:"" help:"Run a server on throwaway data, with every example plugin and streams to try."`
+	Deploy  deployCommand   `cmd:"" help:"Upload a callback: a .wasm file, or a folder with Go source."`
+	Publish publishCommand  `cmd:"" help:"Publish an event, or many."`
+	Tail    tailCommand     `cmd:"" help:"Print events as they come."`
+	Source  sourceCommands  `cmd:"" help:"Pull remote streams into subjects."`
+	Secret  secretCommands  `cmd:"" help:"Keep what sources and callbacks send to remotes and nobody is to read."`
+	Token   tokenCommands   `cmd:"" help:"Make, list and revoke a tenant's tokens."`
+	Bench   benchCommand    `cmd:"" help:"Load a server, and tell what its viewers saw and what it cost."`
+	Cluster clusterCommands `cmd:"" help:"Make what a cluster's nodes need."`
+	Version versionCommand  `cmd:"" help:"Print the version."`
 }
 
 // console is where a command reads and writes: results to out, all else to err.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,12 +9,14 @@ import (
 	"net"
 	"path/filepath"
 	"time"
+
+	"github.com/millrace/millrace/broker"
 )
 
 type serveCommand struct {
 	Listen    string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to serve HTTP on (${default})."`
 	Data      string        `default:"./millrace-data" placeholder:"FOLDER" help:"Where everything is kept (${default})."`
-	Node      string        `default:"n1" placeholder:"NAME" help:"This node's name (${default})."`
+	Node      string        `placeholder:"NAME" help:"This node's name, needed in a cluster; a node that is alone is n1."`
 	Drain     time.Duration `default:"30s" placeholder:"DURATION" help:"Over how long viewers are ended at a stop (${default})."`
 	Fsync     bool          `help:"Acknowledge an event only when it is on disk, safe from a power cut."`
 	Insecure  bool          `help:"Serve other machines without TLS."`
@@ -22,6 +25,8 @@ type serveCommand struct {
 
 	AllowPrivateOutbound bool   `help:"Let sources and callbacks reach loopback and private addresses: for development."`
 	MetricsToken         string `placeholder:"TOKEN" help:"Token that opens /metrics besides the operator's; best set by MILLRACE_METRICS_TOKEN."`
+
+	clusterFlags
 }
 
 // Validate refuses what would be a danger rather than a mistake in a word.
@@ -36,17 +41,21 @@ func (c *serveCommand) Validate() error {
 		return fmt.Errorf("--listen %s is reached by other machines, and tokens would cross the network unencrypted: "+
 			"listen on 127.0.0.1 behind a proxy that does TLS, or add --insecure if the network is trusted", c.Listen)
 	}
-	return nil
+	return c.check(c.Node)
 }
 
 // Run serves until ctx ends.
 func (c *serveCommand) Run(ctx context.Context, con *console) (err error) {
+	others, err := c.cluster()
+	if err != nil {
+		return err
+	}
 	unlock, err := lockFolder(c.Data)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	token, made, err := ensureAdminToken(c.Data)
+	token, made, err := c.adminToken(others)
 	if err != nil {
 		return err
 	}
@@ -55,9 +64,9 @@ func (c *serveCommand) Run(ctx context.Context, con *console) (err error) {
 		return err
 	}
 	s, err := newServer(ctx, serverConfig{
-		Data: c.Data, Cache: filepath.Join(c.Data, "cache", "wasm"), Node: c.Node, Fsync: c.Fsync,
+		Data: c.Data, Cache: filepath.Join(c.Data, "cache", "wasm"), Node: cmp.Or(c.Node, "n1"), Fsync: c.Fsync,
 		Drain: c.Drain, AdminToken: token, Compiler: con.compiler, Logger: slog.New(c.logHandler(con)),
-		AllowPrivateOutbound: c.AllowPrivateOutbound, MetricsToken: c.MetricsToken,
+		AllowPrivateOutbound: c.AllowPrivateOutbound, MetricsToken: c.MetricsToken, Cluster: others,
 	})
 	if err != nil {
 		return errors.Join(err, l.Close())
@@ -70,6 +79,15 @@ func (c *serveCommand) Run(ctx context.Context, con *console) (err error) {
 		<-ctx.Done()
 		return ctx.Err()
 	})
+}
+
+// adminToken returns the operator's token, that of the cluster if the node is in one.
+func (c *serveCommand) adminToken(others *broker.Cluster) (token string, made bool, err error) {
+	if others == nil {
+		return ensureAdminToken(c.Data)
+	}
+	token = others.Key.AdminToken()
+	return token, false, keepAdminToken(c.Data, token)
 }
 
 func (c *serveCommand) logHandler(con *console) slog.Handler {

@@ -16,7 +16,7 @@ import (
 )
 
 // serverConfig says how a server runs. Every field is needed but Node, Fsync, Compiler and the
-// last two.
+// last three.
 type serverConfig struct {
 	Data       string   // folder, which nobody else uses while the server runs
 	Cache      string   // folder of compiled plugins
@@ -29,6 +29,7 @@ type serverConfig struct {
 
 	AllowPrivateOutbound bool   // sources and callbacks may reach loopback and private addresses
 	MetricsToken         string // opens /metrics besides the operator's
+	Cluster              *broker.Cluster
 }
 
 // server is one node: broker, host and web, wired together.
@@ -45,7 +46,7 @@ func newServer(ctx context.Context, c serverConfig) (*server, error) {
 	var err error
 	s.log = c.Logger
 	s.broker, err = broker.New(broker.Config{
-		Dir: filepath.Join(c.Data, "broker"), Node: c.Node, Fsync: c.Fsync, Logger: c.Logger,
+		Dir: filepath.Join(c.Data, "broker"), Node: c.Node, Fsync: c.Fsync, Logger: c.Logger, Cluster: c.Cluster,
 		Changed: func(tenant string) { s.web.Changed(tenant) }, // from broker's Run, when web is there
 	})
 	if err != nil {
