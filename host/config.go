@@ -33,7 +33,7 @@ type Config struct {
 	CallDepth        int           // calls inside each other; default 10,000
 	StackBytes       int           // of one instance, for calls inside each other; default 2 MiB
 	Grace            time.Duration // from the end of a stream until its callback is stopped; default 1 s
-	Remotes          int           // streams that one instance may hold open; default 8
+	Remotes          int           // streams that one instance may hold open; default abi.MaxRemotes
 	IdleInstances    int           // of one plugin for onEvent, and so its calls at a time; default GOMAXPROCS
 	Instances        int           // live on this node, past it ErrBusy; default 10,000
 	Logger           *slog.Logger  // the host's own log; default none
@@ -57,7 +57,7 @@ func (c Config) withDefaults() (_ Config, err error) {
 	c.CallDepth = cmp.Or(c.CallDepth, 10_000)
 	c.StackBytes = cmp.Or(c.StackBytes, 2<<20)
 	c.Grace = cmp.Or(c.Grace, time.Second)
-	c.Remotes = cmp.Or(c.Remotes, 8)
+	c.Remotes = cmp.Or(c.Remotes, abi.MaxRemotes)
 	c.IdleInstances = cmp.Or(c.IdleInstances, runtime.GOMAXPROCS(0))
 	c.Instances = cmp.Or(c.Instances, 10_000)
 	if c.Logger == nil {

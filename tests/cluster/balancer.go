@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/millrace/millrace/tests/program"
 )
 
 // Balancer is HAProxy in front of nodes, with the configuration that is deployed.
@@ -37,13 +39,13 @@ func (c *Cluster) Balance() *Balancer {
 	}
 	out := &output{}
 	c.t.Cleanup(func() { out.show(c.t, "the balancer") })
-	p, err := startProcess(out, env, path, "-db", "-f", haproxyFile)
+	p, err := program.StartProcess(out, env, path, "-db", "-f", haproxyFile)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	c.t.Cleanup(p.kill)
+	c.t.Cleanup(p.Kill)
 	b := &Balancer{URL: "http://" + addresses[0], Metrics: "http://" + addresses[1] + "/metrics"}
-	awaitStatus(c.t, b.URL+"/readyz", 200, time.Now().Add(readyWithin), p.ended)
+	awaitStatus(c.t, b.URL+"/readyz", 200, time.Now().Add(readyWithin), p.Ended)
 	for i := len(c.Nodes); i < 3; i++ {
 		b.awaitDown(c.t, fmt.Sprintf("n%d", i+1))
 	}

@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/millrace/millrace/tests/program"
 )
 
 // Node is one millrace server: an address and a data folder, and the process that serves them now. Its
@@ -22,7 +24,7 @@ type Node struct {
 	data    string
 	flags   []string
 	out     *output
-	process *process
+	process *program.Process
 }
 
 func (c *Cluster) newNode(i int, address, routes string) *Node {
@@ -36,26 +38,26 @@ func (c *Cluster) newNode(i int, address, routes string) *Node {
 
 func (n *Node) start() {
 	n.t.Helper()
-	p, err := startProcess(n.out, nil, os.Getenv("MILLRACE_BINARY"), append([]string{"serve"}, n.flags...)...)
+	p, err := program.StartProcess(n.out, nil, program.Binary(), append([]string{"serve"}, n.flags...)...)
 	if err != nil {
 		n.t.Fatal(err)
 	}
 	n.process = p
-	n.t.Cleanup(p.kill)
+	n.t.Cleanup(p.Kill)
 }
 
 func (n *Node) awaitReady(deadline time.Time) {
 	n.t.Helper()
-	awaitStatus(n.t, n.URL+"/readyz", 200, deadline, n.process.ended)
+	awaitStatus(n.t, n.URL+"/readyz", 200, deadline, n.process.Ended)
 }
 
 // Kill ends the node with SIGKILL, whatever state it is in, and returns once it is gone.
 func (n *Node) Kill() {
 	n.t.Helper()
-	if n.process.hasEnded() {
-		n.t.Fatalf("node %s has ended by itself: %s", n.Name, n.process.cmd.ProcessState)
+	if n.HasEnded() {
+		n.t.Fatalf("node %s has ended by itself: %s", n.Name, n.process.Cmd.ProcessState)
 	}
-	n.process.kill()
+	n.process.Kill()
 }
 
 // Pause stops the node's process without its knowledge, Resume lets it go on.
@@ -66,7 +68,7 @@ func (n *Node) Resume() { n.signal(syscall.SIGCONT) }
 
 func (n *Node) signal(s syscall.Signal) {
 	n.t.Helper()
-	if err := n.process.cmd.Process.Signal(s); err != nil {
+	if err := n.process.Cmd.Process.Signal(s); err != nil {
 		n.t.Fatalf("node %s: %v", n.Name, err)
 	}
 }
@@ -78,17 +80,24 @@ const endWithin = 2 * time.Minute
 func (n *Node) Terminate() { n.signal(syscall.SIGTERM) }
 
 // HasEnded tells whether the node's process has ended.
-func (n *Node) HasEnded() bool { return n.process.hasEnded() }
+func (n *Node) HasEnded() bool {
+	select {
+	case <-n.process.Ended:
+		return true
+	default:
+		return false
+	}
+}
 
 // Wait waits until the node has ended by itself, and returns its exit status.
 func (n *Node) Wait() int {
 	n.t.Helper()
 	select {
-	case <-n.process.ended:
+	case <-n.process.Ended:
 	case <-time.After(endWithin):
 		n.t.Fatalf("node %s does not end", n.Name)
 	}
-	return n.process.cmd.ProcessState.ExitCode()
+	return n.process.Cmd.ProcessState.ExitCode()
 }
 
 // Stop is Terminate and Wait.
@@ -122,5 +131,5 @@ func (n *Node) Wipe() {
 // AwaitUnready waits until the node says that it is not ready.
 func (n *Node) AwaitUnready() {
 	n.t.Helper()
-	awaitStatus(n.t, n.URL+"/readyz", 503, time.Now().Add(readyWithin), n.process.ended)
+	awaitStatus(n.t, n.URL+"/readyz", 503, time.Now().Add(readyWithin), n.process.Ended)
 }

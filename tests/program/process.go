@@ -1,6 +1,7 @@
 package program
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -8,25 +9,30 @@ import (
 	"time"
 )
 
-// process is one run of the binary.
-type process struct {
-	cmd   *exec.Cmd
-	ended chan struct{} // closed once it has ended and was waited for
+// Binary is the program that Main has built.
+func Binary() string { return os.Getenv(binaryEnv) }
+
+// Process is one run of a program. It ends with the test binary at the latest, where the system can
+// see to that.
+type Process struct {
+	Cmd   *exec.Cmd
+	Ended chan struct{} // closed once it has ended and was waited for
 }
 
-func startProcess(out *output, args ...string) (*process, error) {
-	cmd := exec.Command(os.Getenv(binaryEnv), args...)
-	cmd.Env = environment()
+// StartProcess runs a program with what it prints going to out, and further environment variables.
+func StartProcess(out io.Writer, env []string, path string, args ...string) (*Process, error) {
+	cmd := exec.Command(path, args...)
+	cmd.Env = append(environment(), env...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.WaitDelay = 10 * time.Second
 	cmd.SysProcAttr = endWithParent()
-	p := &process{cmd: cmd, ended: make(chan struct{})}
+	p := &Process{Cmd: cmd, Ended: make(chan struct{})}
 	started := make(chan error, 1)
 	go func() {
 		// Linux ends the child when the thread that started it ends, so that thread is kept.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		defer close(p.ended)
+		defer close(p.Ended)
 		err := cmd.Start()
 		started <- err
 		if err == nil {
@@ -36,10 +42,10 @@ func startProcess(out *output, args ...string) (*process, error) {
 	return p, <-started
 }
 
-// kill ends the process at once, if it has not ended, and waits for that.
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill() // an error says that it has ended
-	<-p.ended
+// Kill ends the process at once, if it has not ended, and waits for that.
+func (p *Process) Kill() {
+	_ = p.Cmd.Process.Kill() // an error says that it has ended
+	<-p.Ended
 }
 
 // environment is this process's without what would configure millrace.

@@ -30,7 +30,7 @@ type Server struct {
 	data    string
 	flags   []string
 	out     *output
-	process *process
+	process *Process
 }
 
 // Start starts a server on new data with further flags of serve, and waits until it is ready. When
@@ -73,17 +73,17 @@ func (s *Server) Through(c *Cutter) *Client {
 func (s *Server) Kill() {
 	s.t.Helper()
 	select {
-	case <-s.process.ended:
-		s.t.Fatalf("the server has ended by itself: %s", s.process.cmd.ProcessState)
+	case <-s.process.Ended:
+		s.t.Fatalf("the server has ended by itself: %s", s.process.Cmd.ProcessState)
 	default:
 	}
-	s.process.kill()
+	s.process.Kill()
 }
 
 // Terminate sends SIGTERM and returns at once.
 func (s *Server) Terminate() {
 	s.t.Helper()
-	if err := s.process.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := s.process.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -92,11 +92,11 @@ func (s *Server) Terminate() {
 func (s *Server) Wait() int {
 	s.t.Helper()
 	select {
-	case <-s.process.ended:
+	case <-s.process.Ended:
 	case <-time.After(endWithin):
 		s.t.Fatal("the server does not end")
 	}
-	return s.process.cmd.ProcessState.ExitCode()
+	return s.process.Cmd.ProcessState.ExitCode()
 }
 
 // Stop ends the process with SIGTERM and returns its exit status.
@@ -116,12 +116,12 @@ func (s *Server) Restart() {
 func (s *Server) run() {
 	s.t.Helper()
 	args := append([]string{"serve", "--listen", s.address, "--data", s.data}, s.flags...)
-	p, err := startProcess(s.out, args...)
+	p, err := StartProcess(s.out, nil, Binary(), args...)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.process = p
-	s.t.Cleanup(p.kill)
+	s.t.Cleanup(p.Kill)
 	s.awaitReady()
 }
 
@@ -137,8 +137,8 @@ func (s *Server) awaitReady() {
 		}
 		select {
 		case <-poll.C:
-		case <-s.process.ended:
-			s.t.Fatalf("the server ended before it was ready: %s", s.process.cmd.ProcessState)
+		case <-s.process.Ended:
+			s.t.Fatalf("the server ended before it was ready: %s", s.process.Cmd.ProcessState)
 		case <-ctx.Done():
 			s.t.Fatal("the server does not become ready")
 		}
