@@ -100,6 +100,7 @@ type Server struct {
 	channels    *channels
 	workers     *workers
 	logs        *lineLogs
+	lookups     *lookups
 	certificate *certificate // nil without TLS
 	remotes     *room        // of streams that plugins have open
 	writes      turns        // of those who change one tenant's routes
@@ -145,6 +146,7 @@ func New(c Config) (*Server, error) {
 	s.tenancies = newTenancies(c.Host, s.newOutbound)
 	s.sites = newSites(c.Broker, c.Host, s.tenancies, c.Logger, s.noticed)
 	s.channels = newChannels(s)
+	s.lookups = newLookups(s.lookFresh)
 	s.workers = newWorkers(s)
 	s.echo = s.newEcho()
 	return s, nil
@@ -175,6 +177,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	failed := make(chan error, 2)
 	wg.Go(func() { s.sites.run(work) })
 	wg.Go(func() { s.channels.run(work) })
+	wg.Go(func() { s.answerOthers(work) })
 	wg.Go(func() {
 		if err := s.writers.Run(writing); writing.Err() == nil {
 			failed <- err
@@ -271,6 +274,7 @@ func (s *Server) newEcho() *echo.Echo {
 		e.Add(method, "/healthz", s.healthz)
 		e.Add(method, "/readyz", s.readyz)
 	}
+	e.RouteNotFound("/*", s.unknownHost)
 	e.Any("/t/:tenant", s.stream)
 	e.Any("/t/:tenant/*", s.stream)
 	s.metricsCall(e)
