@@ -16,7 +16,7 @@ import (
 // Config says how a Host runs. A zero field takes its default.
 type Config struct {
 	CacheDir         string        // holds compiled modules between runs, made private (0700); empty keeps none
-	CacheBytes       int64         // of CacheDir; the oldest files go first; default 1 GiB
+	CacheBytes       int64         // of CacheDir; the files used longest ago go first; default 1 GiB
 	Compiler         []string      // command of a process that calls CompileMain, for each compilation; empty compiles in this one
 	CompileTimeout   time.Duration // of a compiler process, of processor time; default 30 s, and 4 times that by the clock
 	CompileBytes     int64         // of memory, for a compiler process; default 1 GiB

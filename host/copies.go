@@ -12,8 +12,8 @@ import (
 // errNoCopy is a module of which the cache has no copy, or none that is whole.
 var errNoCopy = errors.New("the cache has no copy of the module")
 
-// keep writes a module, as it is compiled, beside its code, if code is ever unloaded: to load it again
-// wazero needs both, and nobody need be asked.
+// keep writes a module, as it is compiled, beside its code, if there is one who unloads: to load it
+// again wazero needs both, and so nobody need be asked.
 func (h *Host) keep(sum [sha256.Size]byte, rewritten []byte) {
 	if h.config.Module == nil || h.cache.dir == "" {
 		return
@@ -21,6 +21,7 @@ func (h *Host) keep(sum [sha256.Size]byte, rewritten []byte) {
 	if err := h.cache.addCopy(sum, rewritten); err != nil {
 		h.config.Logger.Warn("keep module", "error", err)
 	}
+	h.prune(h.config.CacheBytes)
 }
 
 func (k *cache) addCopy(sum [sha256.Size]byte, rewritten []byte) error {
@@ -42,7 +43,11 @@ func (k *cache) copyOf(sum [sha256.Size]byte) ([]byte, error) {
 	}
 	path := k.copyPath(sum)
 	rewritten, err := os.ReadFile(path)
-	if err != nil || sha256.Sum256(rewritten) != sum {
+	if err != nil {
+		return nil, errNoCopy
+	}
+	if sha256.Sum256(rewritten) != sum {
+		os.Remove(path) // it may be gone
 		return nil, errNoCopy
 	}
 	touch(path)

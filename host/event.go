@@ -42,7 +42,7 @@ func (p *Plugin) Source(ctx context.Context, s Session, callback string, e *abi.
 	if callback == abi.OnStream {
 		return Outcome{}, ErrNoCallback
 	}
-	p.remembers.Store(true)
+	p.pool.remember()
 	return p.once(ctx, &s, callback, e)
 }
 

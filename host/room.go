@@ -50,15 +50,11 @@ func (h *Host) isCrowded() bool { return h.config.Module != nil && h.loadedBytes
 
 // isSpare tells whether all instances are idle, and may be closed. It needs Host.mu.
 func (c *code) isSpare(plugins []*Plugin) bool {
-	idle := 0
+	running := c.running
 	for _, p := range plugins {
-		n := p.pool.unused()
-		if n > 0 && p.remembers.Load() {
-			return false
-		}
-		idle += n
+		running -= p.pool.spare()
 	}
-	return c.running == idle
+	return running == 0
 }
 
 // unload closes the idle instances, and the code unless it is used by then. It tells whether there

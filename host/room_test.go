@@ -2,11 +2,8 @@ package host_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -154,19 +151,16 @@ func TestSnapshotOutlivesItsCode(t *testing.T) {
 	m.export(abi.OnError, i32(0), load, i32(1<<31-1), []byte{0x71}) // i32.and
 	store := newStore()
 	h := newHost(t, host.Config{Module: store.module, CodeBytes: 1})
-	p := store.prepare(t, h, m.bytes())
+	store.prepare(t, h, m.bytes()) // holds the code
 	drawn := map[int32]bool{}
 	for n := range 5 {
-		o, err := p.Event(t.Context(), host.Session{}, nil)
-		if !errors.Is(err, host.ErrNoCallback) {
-			t.Fatal(o, err)
-		}
-		other := store.prepare(t, h, m.bytes()) // shares the code, and has no idle instance
-		if o, err = other.Source(t.Context(), host.Session{}, abi.OnError, nil); err != nil {
+		p := store.prepare(t, h, m.bytes()) // of the same code, without an instance
+		o, err := p.Source(t.Context(), host.Session{}, abi.OnError, nil)
+		if err != nil {
 			t.Fatal(err)
 		}
 		drawn[o.Result] = true
-		other.Release()
+		p.Release()
 		store.prepare(t, h, speaker(n).bytes()).Release() // whoever loads makes room
 	}
 	if s := h.Stats(); len(drawn) != 1 || s.Reloads < 4 {
@@ -227,79 +221,6 @@ func TestSourcesHoldTheirCode(t *testing.T) {
 		if err := hears(store.prepare(t, h, speaker(n).bytes()), n); err != nil {
 			t.Error(err)
 		}
-	}
-}
-
-// TestMissingModule takes away what code could be loaded from, and brings it back.
-func TestMissingModule(t *testing.T) {
-	store, dir := newStore(), t.TempDir()
-	h := newHost(t, host.Config{CacheDir: dir, Module: store.module, CodeBytes: 1})
-	p := store.prepare(t, h, speaker(1).bytes())
-	if err := hears(p, 1); err != nil {
-		t.Error(err)
-	}
-	store.prepare(t, h, speaker(2).bytes()) // and so the first is unloaded
-	if err := os.RemoveAll(filepath.Join(dir, "modules")); err != nil {
-		t.Fatal(err)
-	}
-	other := store.modules[p.Info().Digest]
-	for what, break_ := range map[string]func(){
-		"the store is down":      func() { store.set(errors.New("down"), nil) },
-		"it has another module":  func() { store.modules[p.Info().Digest] = speaker(3).bytes() },
-		"it has not even a byte": func() { store.modules[p.Info().Digest] = nil },
-	} {
-		break_()
-		before := h.Stats().FailedLoads
-		await(t, "it was tried", func() bool {
-			err := hears(p, 1)
-			if !errors.Is(err, host.ErrNotLoaded) || errors.As(err, new(*host.TrapError)) || errors.As(err, new(*host.RefusedError)) {
-				t.Fatalf("%s: %v", what, err)
-			}
-			return h.Stats().FailedLoads > before
-		})
-		store.set(nil, nil)
-		store.modules[p.Info().Digest] = other
-	}
-	failed := h.Stats().FailedLoads
-	for range 100 {
-		hears(p, 1) // which asks nobody
-	}
-	if s := h.Stats(); s.FailedLoads > failed+1 || s.Traps != 0 || s.Instances != 0 {
-		t.Errorf("a hundred calls: %+v, after %d failures", s, failed)
-	}
-	await(t, "it is back", func() bool { return hears(p, 1) == nil })
-}
-
-// TestOneLoadForAll has many call a plugin while its module is on its way, one of which gives up.
-func TestOneLoadForAll(t *testing.T) {
-	store := newStore()
-	h := newHost(t, host.Config{Module: store.module, CodeBytes: 1})
-	p := store.prepare(t, h, speaker(1).bytes())
-	store.prepare(t, h, speaker(2).bytes())
-	before, gate := store.reads.Load(), make(chan struct{})
-	store.set(nil, gate)
-	ctx, giveUp := context.WithCancel(context.Background())
-	var callers sync.WaitGroup
-	callers.Go(func() {
-		if err := p.Stream(ctx, host.Session{Emitter: newViewer()}); err != nil {
-			t.Errorf("a viewer who left: %v", err)
-		}
-	})
-	await(t, "the first reads", func() bool { return store.reads.Load() == before+1 })
-	for range 20 {
-		callers.Go(func() {
-			if err := streams(p, 1); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	await(t, "all are there", func() bool { return h.Stats().Instances == 21 })
-	giveUp()
-	await(t, "another reads", func() bool { return store.reads.Load() == before+2 })
-	close(gate)
-	callers.Wait()
-	if s := h.Stats(); store.reads.Load() != before+2 || s.Reloads != 1 || s.FailedLoads != 0 {
-		t.Errorf("%d reads, %+v", store.reads.Load()-before, s)
 	}
 }
 

@@ -342,7 +342,7 @@ func compiler(t testing.TB) []string {
 	if _, err := os.Stat(path); err == nil {
 		return []string{path}
 	}
-	if text, err := exec.Command("go", "build", "-o", path, "./testdata/compiler").CombinedOutput(); err != nil {
+	if text, err := exec.Command("go", "test", "-c", "-o", path, "./testdata/compiler").CombinedOutput(); err != nil {
 		t.Fatalf("build the compiler: %v\n%s", err, text)
 	}
 	return []string{path}

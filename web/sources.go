@@ -39,7 +39,7 @@ type sourceSpec source.Config
 // an equal answer.
 type sourceBody struct {
 	broker.Source
-	Status *source.Status `json:"status,omitempty"`
+	Status *source.Status `json:"status,omitempty" doc:"Where it stands; not in the answer to a PUT"`
 }
 
 type sourceOut struct {

@@ -19,7 +19,9 @@ type handler struct {
 	bell chan struct{} // cap 1: there is news
 
 	patience time.Duration
-	ours     bool // the kernel does not give the connection up, see leave
+	ours     bool   // the kernel does not give the connection up, see leave
+	acked    uint32 // as queueTCP told at the last keep-alive, while ours
+	quiet    int    // keep-alives in turn at which that was the same
 	buf      []byte
 	asked    bool          // for history
 	want     int           // bytes of it to ask for next
@@ -175,10 +177,31 @@ func (h *handler) wait(wake <-chan struct{}) error {
 	case now := <-timer:
 		if !h.next.IsZero() && !now.Before(h.next) {
 			h.next = now.Add(h.v.keepAlive)
+			if !h.bears() {
+				return ErrSlow
+			}
 			return h.flush(h.v.keepAliveBlock())
 		}
 	}
 	return nil
+}
+
+// bears tells whether the viewer takes what the kernel has for it as it should, as far as the kernel is
+// not to judge that.
+func (h *handler) bears() bool {
+	if !h.ours {
+		return true
+	}
+	waits, acked := queueTCP(h.conn)
+	if !waits {
+		h.ours = false
+		leaveTCP(h.conn, h.patience, false)
+		return true
+	}
+	if h.quiet++; acked != h.acked {
+		h.quiet, h.acked = 0, acked
+	}
+	return time.Duration(h.quiet)*h.v.keepAlive < h.patience
 }
 
 // earlier is the earlier of two times, of which zero is never.
@@ -204,9 +227,9 @@ func (h *handler) flush(b []byte) (err error) {
 	h.v.w.writes.Add(1)
 	switch {
 	case err == nil:
-		if slow := time.Since(begin) > h.patience/8; slow != h.ours && h.conn != nil {
-			h.ours = slow
-			leaveTCP(h.conn, h.patience, slow)
+		if !h.ours && h.conn != nil && h.v.keepAlive > 0 && time.Since(begin) > h.patience/8 {
+			h.ours, h.quiet = true, 0
+			leaveTCP(h.conn, h.patience, true)
 		}
 		return nil
 	case errors.Is(err, os.ErrDeadlineExceeded):

@@ -109,6 +109,29 @@ func TestWhoReadsSlowlyIsNotCut(t *testing.T) {
 	})
 }
 
+// Who was behind, and stops reading when no more comes than the kernel takes, is found out all the same.
+func TestWhoWasBehindAndStopsReadingIsCut(t *testing.T) {
+	overBoth(t, func(t *testing.T, loops int) {
+		var h history
+		var ring *wire.Ring
+		n := newNode(t, wire.Config{Loops: loops, SocketBytes: 32 << 10}, func(*http.Request) wire.Stream {
+			return wire.Stream{Ring: ring, KeepAlive: 300 * time.Millisecond}
+		}).start()
+		ring = n.NewRing(wire.RingConfig{Bytes: 1 << 20, History: h.read})
+		defer ring.Close()
+		v := n.connectBy(narrow(), "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		h.append(ring, 1, 60, 1000)
+		v.in = bufio.NewReaderSize(slowly{v.res.Body}, 1<<10)
+		v.sequence(t, 1, 50)
+		select {
+		case why := <-n.ended: // ErrSlow, or ErrLeft if the kernel was first to give up
+			t.Logf("ended with %v", why)
+		case <-time.After(patience):
+			t.Error("it is still there")
+		}
+	})
+}
+
 // slowly reads 20 KiB a second.
 type slowly struct{ io.Reader }
 

@@ -37,6 +37,7 @@ type viewer struct {
 	latest   time.Duration // since the installation had an event and worked
 	latestAt time.Time
 	feed     time.Duration // the longest that an event of a remote took
+	feedAt   time.Time
 }
 
 // newViewer makes the viewer of an index. Every tenth has all subjects, the others one of each kind.
@@ -152,7 +153,9 @@ func (v *viewer) received(e abi.Event) error {
 		v.latest, v.latestAt = late, now
 	}
 	if strings.HasPrefix(event.Subject, "feed.") {
-		v.feed = max(v.feed, now.Sub(v.w.feeds.due(event.Number)))
+		if took := now.Sub(v.w.feeds.due(event.Number)); took > v.feed {
+			v.feed, v.feedAt = took, now
+		}
 	}
 	if event.Subject == endSubject {
 		return errEnd

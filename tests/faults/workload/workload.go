@@ -64,7 +64,8 @@ type Result struct {
 	SlowestDelivery   time.Duration
 	SlowestDeliveryAt time.Time
 
-	SlowestFeed time.Duration // from when a remote has an event until the last viewer has it
+	SlowestFeed   time.Duration // from when a remote has an event until the last viewer has it
+	SlowestFeedAt time.Time
 }
 
 // tenant is the workload's own.
@@ -174,7 +175,9 @@ func (w *run) result(stored []checker.Event) Result {
 		if v.latest > r.SlowestDelivery {
 			r.SlowestDelivery, r.SlowestDeliveryAt = v.latest, v.latestAt
 		}
-		r.SlowestFeed = max(r.SlowestFeed, v.feed)
+		if v.feed > r.SlowestFeed {
+			r.SlowestFeed, r.SlowestFeedAt = v.feed, v.feedAt
+		}
 		r.Returns += v.returns
 		if v.path == allPath {
 			r.LongestSilence = max(r.LongestSilence, v.silence)
