@@ -36,10 +36,10 @@ type registry struct {
 	loaded  chan struct{} // closed once the first views are there
 
 	mu    sync.RWMutex
-	views map[string]*View // also of tenants that are being deleted; see View.live
-	nodes map[string]bool  // that keep data, dead ones too
-	shown uint64           // revision that views and changed have caught up with
-	moved chan struct{}    // closed when shown changes
+	views map[string]*View      // also of tenants that are being deleted; see View.live
+	nodes map[string]nodeRecord // dead ones too
+	shown uint64                // revision that views and changed have caught up with
+	moved chan struct{}         // closed when shown changes
 }
 
 func openRegistry(ctx context.Context, nc *nats.Conn, c Config, changed func(string, *View)) (*registry, error) {
@@ -48,11 +48,11 @@ func openRegistry(ctx context.Context, nc *nats.Conn, c Config, changed func(str
 		return nil, fmt.Errorf("open registry: %w", err)
 	}
 	r := &registry{
-		js: js, log: c.Logger, kind: "nodes", changed: changed, loaded: make(chan struct{}),
-		views: map[string]*View{}, nodes: map[string]bool{}, moved: make(chan struct{}),
+		js: js, log: c.Logger, kind: nodeKind, changed: changed, loaded: make(chan struct{}),
+		views: map[string]*View{}, nodes: map[string]nodeRecord{}, moved: make(chan struct{}),
 	}
 	if c.edge() {
-		r.kind = "edges"
+		r.kind = edgeKind
 	}
 	err = retry(ctx, func(ctx context.Context) (err error) {
 		r.kv, err = openBucket(ctx, js, bucket{
@@ -213,37 +213,6 @@ func (r *registry) sync(ctx context.Context) error {
 		return err
 	}
 	return r.wait(ctx, last)
-}
-
-// check writes the node's record and waits until the watch has shown it.
-func (r *registry) check(ctx context.Context, node string) error {
-	revision, err := r.kv.Put(ctx, r.kind+"."+node, []byte(strconv.FormatInt(time.Now().UnixMilli(), 10)))
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return r.wait(ctx, revision)
-}
-
-// nodeCount is how many nodes keep data, dead ones too.
-func (r *registry) nodeCount() int {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return len(r.nodes)
-}
-
-// sawNode notes that entry is the record of a node, if it is.
-func (r *registry) sawNode(entry jetstream.KeyValueEntry) {
-	kind, node, _ := splitKey(entry.Key())
-	if kind != "nodes" {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if entry.Operation() == jetstream.KeyValuePut {
-		r.nodes[node] = true
-	} else {
-		delete(r.nodes, node)
-	}
 }
 
 // splitKey reads a record's key; kind is tenants or that of a tenant's part, and name is empty for a

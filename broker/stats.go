@@ -38,9 +38,7 @@ func (b *Broker) Stats() Stats {
 
 // liveNodes is how many nodes live, 0 before the broker is ready.
 func (b *Broker) liveNodes() int64 {
-	select {
-	case <-b.ready:
-	default:
+	if !b.isReady() {
 		return 0
 	}
 	if b.members == nil {
