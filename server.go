@@ -32,6 +32,17 @@ type serverConfig struct {
 	Cluster              *broker.Cluster
 }
 
+// noticeTime is long enough for a balancer that probes each second to have seen twice that a node drains.
+const noticeTime = 3 * time.Second
+
+// notice is how long a drain takes at least. Nobody balances a node that is alone.
+func (c serverConfig) notice() time.Duration {
+	if c.Cluster == nil {
+		return 0
+	}
+	return min(noticeTime, c.Drain)
+}
+
 // server is one node: broker, host and web, wired together.
 type server struct {
 	log    *slog.Logger
@@ -47,7 +58,10 @@ func newServer(ctx context.Context, c serverConfig) (*server, error) {
 	s.log = c.Logger
 	s.broker, err = broker.New(broker.Config{
 		Dir: filepath.Join(c.Data, "broker"), Node: c.Node, Fsync: c.Fsync, Logger: c.Logger, Cluster: c.Cluster,
-		Changed: func(tenant string) { s.web.Changed(tenant) }, // from broker's Run, when web is there
+		// From broker's Run, when web is there.
+		Changed: func(tenant string) { s.web.Changed(tenant) },
+		Tell:    func(ctx context.Context, status *broker.NodeStatus) { s.web.Tell(ctx, status) },
+		Drain:   func(on bool) { s.web.Drain(on) },
 	})
 	if err != nil {
 		return nil, err
@@ -59,7 +73,7 @@ func newServer(ctx context.Context, c serverConfig) (*server, error) {
 	v, _ := version()
 	s.web, err = web.New(web.Config{
 		Broker: s.broker, Host: s.host, AdminToken: c.AdminToken,
-		Logger: c.Logger, Drain: c.Drain, Version: v, Node: c.Node,
+		Logger: c.Logger, Drain: c.Drain, Notice: c.notice(), Version: v, Node: c.Node,
 		AllowPrivateOutbound: c.AllowPrivateOutbound, MetricsToken: c.MetricsToken,
 	})
 	if err != nil {

@@ -51,11 +51,23 @@ func startNodeIn(t testing.TB, dir string, c web.Config) *node {
 // startNodeWith starts a node whose host is as hc says, where that says something.
 func startNodeWith(t testing.TB, dir string, hc host.Config, c web.Config) *node {
 	t.Helper()
+	return startNodeAs(t, broker.Config{Dir: dir}, hc, c)
+}
+
+func quietLogger(t testing.TB) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+// startNodeAs starts a node whose broker is as bc says.
+func startNodeAs(t testing.TB, bc broker.Config, hc host.Config, c web.Config) *node {
+	t.Helper()
 	n := &node{t: t}
-	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	logger := quietLogger(t)
 	var err error
 	var server *web.Server
-	n.broker, err = broker.New(broker.Config{Dir: dir, Logger: logger, Changed: func(tenant string) { server.Changed(tenant) }})
+	bc.Logger, bc.Changed = logger, func(tenant string) { server.Changed(tenant) }
+	bc.Tell, bc.Drain = func(ctx context.Context, s *broker.NodeStatus) { server.Tell(ctx, s) }, func(on bool) { server.Drain(on) }
+	n.broker, err = broker.New(bc)
 	check(t, err)
 	hc.CacheDir, hc.Logger, hc.EventTimeout = cacheDir(t), logger, 10*time.Second
 	n.host, err = host.New(context.Background(), hc)

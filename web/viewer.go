@@ -42,8 +42,8 @@ type beginning struct {
 // when serve has returned. An error means that nothing was written yet.
 func (v *viewer) serve(w http.ResponseWriter, r *http.Request) error {
 	s := v.server
-	if s.draining.Load() {
-		return turnAway(w, r)
+	if why := s.gate.why(); why != nil {
+		return turnAway(w, r, why)
 	}
 	if err := v.enter(); err != nil {
 		return err
@@ -160,8 +160,8 @@ func outlivedProblem(why error) error {
 // refused answers a request whose stream could not be opened, or returns the status.
 func (v *viewer) refused(w http.ResponseWriter, r *http.Request, err error) error {
 	switch cause := context.Cause(v.ctx); {
-	case errors.Is(err, wire.ErrDraining), errors.Is(cause, errDrain):
-		return turnAway(w, r)
+	case away(err), away(cause):
+		return turnAway(w, r, cause)
 	case cause == nil && errors.Is(err, errEnded):
 		return fail(http.StatusServiceUnavailable, "The route is just being changed.").later(1)
 	case cause == nil && callbackFailed(err) && !errors.Is(err, host.ErrBusy):
