@@ -27,6 +27,7 @@ type copies struct {
 
 	mu     sync.Mutex
 	with   bool // the node is among the others
+	left   int
 	behind error
 }
 
@@ -87,6 +88,7 @@ func remaining(left, late map[streamID]string) map[streamID]string {
 func (c *copies) note(left map[streamID]string, err error) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.left = len(left)
 	switch {
 	case err != nil:
 		c.behind = fmt.Errorf("%w: %w", ErrBehind, err)
@@ -123,6 +125,13 @@ func (c *copies) follow(with bool) {
 	case c.came <- struct{}{}:
 	default:
 	}
+}
+
+// count is how many copies are left, as far as is known.
+func (c *copies) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.left
 }
 
 // err is why the copies are not current, nil once they are.
