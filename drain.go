@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"time"
-
-	"github.com/millrace/millrace/broker"
 )
 
 type drainCommand struct {
@@ -35,7 +33,7 @@ func (c *drainCommand) Run(ctx context.Context, con *console) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, c.Timeout, fmt.Errorf("node %s is not empty after %s, and goes on draining", c.Node, c.Timeout))
 	defer cancel()
-	var n broker.NodeStatus
+	var n listedNode
 	if err := client.do(ctx, call{method: http.MethodPost, path: path + "/drain"}, &n); err != nil {
 		return err
 	}
@@ -47,7 +45,7 @@ func (c *drainCommand) Run(ctx context.Context, con *console) error {
 }
 
 // wait looks until the node has no viewers and no leases, and shows how many are left.
-func (c *drainCommand) wait(ctx context.Context, con *console, client *client, n *broker.NodeStatus) error {
+func (c *drainCommand) wait(ctx context.Context, con *console, client *client, n *listedNode) error {
 	line := statusLine{con.err}
 	defer line.clear()
 	shown := ""

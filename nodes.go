@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"strconv"
 	"time"
-
-	"github.com/millrace/millrace/broker"
 )
 
 type nodesCommand struct {
@@ -29,7 +27,7 @@ func (c *nodesCommand) Run(ctx context.Context, con *console) error {
 		con.printf("%s\n", doc)
 		return nil
 	}
-	var answer struct{ Nodes []broker.NodeStatus }
+	var answer struct{ Nodes []listedNode }
 	if err := json.Unmarshal(doc, &answer); err != nil {
 		return err
 	}
@@ -45,8 +43,16 @@ func (c *nodesCommand) Run(ctx context.Context, con *console) error {
 	return w.flush()
 }
 
+// listedNode is what the API tells of a node.
+type listedNode struct {
+	Node, Role, Version, Reason      string
+	Answers, Ready, Draining, Leader bool
+	Viewers, Leases                  int
+	Seen                             time.Time
+}
+
 // nodeState is a node's state in a word, and why it is not ready.
-func nodeState(n broker.NodeStatus) string {
+func nodeState(n listedNode) string {
 	switch {
 	case !n.Answers:
 		return "gone"

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -16,7 +17,7 @@ import (
 )
 
 // serverConfig says how a server runs. Every field is needed but Node, Fsync, Compiler and the
-// last three.
+// last five.
 type serverConfig struct {
 	Data       string   // folder, which nobody else uses while the server runs
 	Cache      string   // folder of compiled plugins
@@ -30,6 +31,7 @@ type serverConfig struct {
 	AllowPrivateOutbound bool   // sources and callbacks may reach loopback and private addresses
 	MetricsToken         string // opens /metrics besides the operator's
 	Cluster              *broker.Cluster
+	TLSCert, TLSKey      string // files of HTTPS
 }
 
 // noticeTime is long enough for a balancer that probes each second to have seen twice that a node drains.
@@ -58,10 +60,7 @@ func newServer(ctx context.Context, c serverConfig) (*server, error) {
 	s.log = c.Logger
 	s.broker, err = broker.New(broker.Config{
 		Dir: filepath.Join(c.Data, "broker"), Node: c.Node, Fsync: c.Fsync, Logger: c.Logger, Cluster: c.Cluster,
-		// From broker's Run, when web is there.
-		Changed: func(tenant string) { s.web.Changed(tenant) },
-		Tell:    func(ctx context.Context, status *broker.NodeStatus) { s.web.Tell(ctx, status) },
-		Drain:   func(on bool) { s.web.Drain(on) },
+		Changed: func(tenant string) { s.web.Changed(tenant) }, // from broker's Run, when web is there
 	})
 	if err != nil {
 		return nil, err
@@ -75,6 +74,7 @@ func newServer(ctx context.Context, c serverConfig) (*server, error) {
 		Broker: s.broker, Host: s.host, AdminToken: c.AdminToken,
 		Logger: c.Logger, Drain: c.Drain, Notice: c.notice(), Version: v, Node: c.Node,
 		AllowPrivateOutbound: c.AllowPrivateOutbound, MetricsToken: c.MetricsToken,
+		CertFile: c.TLSCert, KeyFile: c.TLSKey,
 	})
 	if err != nil {
 		return nil, errors.Join(err, s.host.Close(ctx))
@@ -111,10 +111,13 @@ func listen(address string) (net.Listener, error) {
 }
 
 // baseURL is where l is reached from this machine.
-func baseURL(l net.Listener) string {
-	address, ok := l.Addr().(*net.TCPAddr)
-	if ok && address.IP.IsUnspecified() {
-		return fmt.Sprintf("http://127.0.0.1:%d", address.Port)
+func baseURL(l net.Listener, tls bool) string {
+	u := url.URL{Scheme: "http", Host: l.Addr().String()}
+	if tls {
+		u.Scheme = "https"
 	}
-	return "http://" + l.Addr().String()
+	if address, ok := l.Addr().(*net.TCPAddr); ok && address.IP.IsUnspecified() {
+		u.Host = fmt.Sprintf("127.0.0.1:%d", address.Port)
+	}
+	return u.String()
 }

@@ -36,11 +36,6 @@ type Config struct {
 	// a tenant's view changed or went, before the write that did it returns. It must not block, nor
 	// call the Broker itself.
 	Changed func(tenant string)
-	// Tell adds to what the node says of itself what only the caller knows, in two seconds at most.
-	// Drain is called when somebody asks the node to drain, or to stop that. Both may be called from
-	// any goroutine once the Broker is ready.
-	Tell  func(ctx context.Context, s *NodeStatus)
-	Drain func(on bool)
 }
 
 func (c Config) withDefaults() (_ Config, err error) {
@@ -51,12 +46,6 @@ func (c Config) withDefaults() (_ Config, err error) {
 	c.RingBytes = cmp.Or(c.RingBytes, 8<<20)
 	if c.Changed == nil {
 		c.Changed = func(string) {}
-	}
-	if c.Tell == nil {
-		c.Tell = func(context.Context, *NodeStatus) {}
-	}
-	if c.Drain == nil {
-		c.Drain = func(bool) {}
 	}
 	if c.Dir == "" {
 		err = errors.Join(err, errors.New("no data folder"))
@@ -100,7 +89,6 @@ type Broker struct {
 	cursors  *cursors
 	members  *members        // nil for a node that is alone
 	copies   *copies         // nil for a node that is alone
-	app      *nats.Conn      // to the account of registry and nodes
 	ctx      context.Context // ends before the server does
 
 	mu    sync.Mutex
@@ -177,7 +165,7 @@ func (b *Broker) run(ctx context.Context) (err error) {
 func (b *Broker) serve(ctx context.Context, app *nats.Conn) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	b.ctx, b.app = ctx, app
+	b.ctx = ctx
 	if err := b.node.waitCurrent(ctx); err != nil {
 		return b.stopped(ctx, err)
 	}

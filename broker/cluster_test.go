@@ -94,7 +94,7 @@ func TestCluster(t *testing.T) {
 		{"a plugin's bytes outlive a race of its upload and its deletion", testPluginRace},
 		{"a key has one holder", testKeysAreShared},
 		{"workers on all nodes do no harm", testWorkersEverywhere},
-		{"each node tells of all, and takes orders from each", testNodesTell},
+		{"all know of each other, and one leads", testNodesAreKnown},
 		{"a node that rests lets go of its keys", testRest},
 		{"a node without data carries viewers, and holds no keys", testEdge},
 	} {

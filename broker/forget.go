@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -18,34 +19,27 @@ const codeNotMember = 10044
 
 // ForgetNode removes a node that is gone for good from the cluster: it counts for the majority no more,
 // and its copies are made anew on nodes that have none, now or when such a node comes. ErrNotFound if
-// there is none of this name, a *RefusedError if it lives or the others that do are too few.
+// there is none of this name, a *RefusedError if it lives or those that do are too few.
 func (b *Broker) ForgetNode(ctx context.Context, node string) error {
-	all, err := b.Nodes(ctx)
-	if err != nil {
+	if err := b.serving(ctx); err != nil {
 		return err
 	}
-	var gone *NodeStatus
-	core, alive := 0, 0
-	for i := range all {
-		if all[i].Node == node {
-			gone = &all[i]
-		}
-		if all[i].Role == roleCore {
-			core++
-			if all[i].Answers {
-				alive++
-			}
-		}
-	}
-	switch {
-	case gone == nil:
+	known := b.KnownNodes()
+	at := slices.IndexFunc(known, func(n Node) bool { return n.Name == node })
+	if at < 0 {
 		return fmt.Errorf("node %s: %w", node, ErrNotFound)
-	case gone.Answers:
-		return &RefusedError{"it lives; stop it first"}
-	case gone.Role == roleCore && alive <= core/2:
-		return &RefusedError{fmt.Sprintf("%d of %d nodes that keep data answer, which is no majority; start others first", alive, core)}
 	}
-	if gone.Role == roleCore {
+	if node == b.config.Node {
+		return &RefusedError{"it is this one, and lives"}
+	}
+	living, core := b.members.living(), b.registry.nodeCount()
+	switch {
+	case slices.Contains(living, node):
+		return &RefusedError{"it lives; stop it first"}
+	case !known[at].Edge && len(living) <= core/2:
+		return &RefusedError{fmt.Sprintf("%d of %d nodes that keep data live, which is no majority; start others first", len(living), core)}
+	}
+	if !known[at].Edge {
 		if err := retry(ctx, func(ctx context.Context) error { return b.removePeer(ctx, node) }); err != nil {
 			return fmt.Errorf("forget node %s: %w", node, err)
 		}

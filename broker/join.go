@@ -7,18 +7,12 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// join lets others ask this node, makes it known to its cluster, if it is in one, and begins its
-// membership.
+// join makes the node known to its cluster, if it is in one, and begins its membership.
 func (b *Broker) join(ctx context.Context, app *nats.Conn) error {
-	asked, err := b.askable()
-	if err != nil {
-		return err
-	}
-	b.start(func() { b.answerNodes(asked) })
 	if b.config.Cluster == nil {
 		return nil
 	}
-	err = retry(ctx, func(ctx context.Context) error { return b.registry.check(ctx, b.config.Node) })
+	err := retry(ctx, func(ctx context.Context) error { return b.registry.check(ctx, b.config.Node) })
 	if err != nil {
 		return err
 	}

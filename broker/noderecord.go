@@ -60,17 +60,13 @@ func (r *registry) nodeCount() (n int) {
 	return n
 }
 
-// knownNodes are all nodes, dead ones too, as far as their records tell of them.
-func (r *registry) knownNodes() map[string]NodeStatus {
+// knownNodes are all nodes that have a record.
+func (r *registry) knownNodes() map[string]Node {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	all := make(map[string]NodeStatus, len(r.nodes))
+	all := make(map[string]Node, len(r.nodes))
 	for name, node := range r.nodes {
-		s := NodeStatus{Node: name, Role: roleCore, Seen: node.seen.UTC().Truncate(time.Millisecond)}
-		if node.edge {
-			s.Role = roleEdge
-		}
-		all[name] = s
+		all[name] = Node{Name: name, Edge: node.edge, Seen: node.seen}
 	}
 	return all
 }

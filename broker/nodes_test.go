@@ -1,12 +1,10 @@
 package broker_test
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/millrace/millrace/broker"
@@ -21,7 +19,6 @@ type nodes struct {
 	addrs   []string
 	brokers []*broker.Broker
 	stops   []func()
-	drains  []atomic.Bool // what each was asked to do
 }
 
 // startCluster starts n nodes and waits until all are ready.
@@ -31,7 +28,7 @@ func startCluster(t testing.TB, n int) *nodes {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &nodes{t: t, key: key, dir: t.TempDir(), brokers: make([]*broker.Broker, n), stops: make([]func(), n), drains: make([]atomic.Bool, n)}
+	c := &nodes{t: t, key: key, dir: t.TempDir(), brokers: make([]*broker.Broker, n), stops: make([]func(), n)}
 	for range n {
 		c.addrs = append(c.addrs, freeAddress(t))
 	}
@@ -59,8 +56,6 @@ func (c *nodes) config(i int) broker.Config {
 	return broker.Config{
 		Dir: filepath.Join(c.dir, fmt.Sprint(i)), Node: fmt.Sprint("n", i+1),
 		Cluster: &broker.Cluster{Key: c.key, Listen: c.addrs[i], Join: c.addrs},
-		Tell:    func(_ context.Context, s *broker.NodeStatus) { s.Draining = c.drains[i].Load() },
-		Drain:   func(on bool) { c.drains[i].Store(on) },
 	}
 }
 

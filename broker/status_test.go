@@ -10,33 +10,6 @@ import (
 	"github.com/millrace/millrace/broker"
 )
 
-func TestANodeThatIsAloneTellsOfItself(t *testing.T) {
-	var drained bool
-	b, _ := start(t, broker.Config{
-		Node:  "only",
-		Tell:  func(_ context.Context, s *broker.NodeStatus) { s.Viewers, s.Draining = 7, drained },
-		Drain: func(on bool) { drained = on },
-	})
-	all, err := b.Nodes(within(t))
-	if err != nil || len(all) != 1 {
-		t.Fatalf("%+v, %v", all, err)
-	}
-	if s := all[0]; s.Node != "only" || s.Role != "core" || !s.Answers || !s.Leader || s.Viewers != 7 || time.Since(s.Seen) > time.Minute {
-		t.Errorf("it tells %+v", s)
-	}
-	for _, on := range []bool{true, true, false} {
-		if s, err := b.DrainNode(within(t), "only", on); err != nil || s.Draining != on {
-			t.Errorf("drain %v: %+v, %v", on, s, err)
-		}
-	}
-	if _, err := b.DrainNode(within(t), "none", true); !errors.Is(err, broker.ErrNotFound) {
-		t.Errorf("drain a node that is not: %v", err)
-	}
-	if b.Apart() != 0 {
-		t.Error("a node that is alone is apart")
-	}
-}
-
 func TestANodeThatIsAloneRests(t *testing.T) {
 	b, _ := start(t, broker.Config{})
 	held, release, err := b.Hold(within(t), "a")
@@ -63,33 +36,25 @@ func TestANodeThatIsAloneRests(t *testing.T) {
 	}
 }
 
-// testNodesTell asks each of three nodes about all.
-func testNodesTell(t *testing.T, c *nodes) {
+// testNodesAreKnown looks at each of three nodes.
+func testNodesAreKnown(t *testing.T, c *nodes) {
 	leaders := 0
 	for i, b := range c.brokers {
-		all, err := b.Nodes(within(t))
-		if err != nil || len(all) != 3 {
-			t.Fatalf("node %d knows %+v, %v", i, all, err)
+		if b.Leads() {
+			leaders++
 		}
-		for j, s := range all {
-			if want := c.config(j).Node; s.Node != want || !s.Answers || s.Role != "core" || s.Draining {
-				t.Errorf("node %d has for %s: %+v", i, want, s)
-			}
-			if s.Leader && i == 0 {
-				leaders++
+		known := b.KnownNodes()
+		if len(known) != 3 {
+			t.Fatalf("node %d knows %+v", i, known)
+		}
+		for j, n := range known {
+			if n.Name != c.config(j).Node || n.Edge || time.Since(n.Seen) > time.Minute {
+				t.Errorf("node %d knows %+v", i, n)
 			}
 		}
 	}
 	if leaders != 1 {
 		t.Errorf("%d of them lead", leaders)
-	}
-	for _, on := range []bool{true, false} {
-		if s, err := c.brokers[0].DrainNode(within(t), "n2", on); err != nil || s.Node != "n2" || s.Draining != on {
-			t.Errorf("drain %v: %+v, %v", on, s, err)
-		}
-		if c.drains[0].Load() || c.drains[1].Load() != on || c.drains[2].Load() {
-			t.Errorf("drain %v of n2 alone: others were told", on)
-		}
 	}
 }
 

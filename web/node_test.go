@@ -31,6 +31,7 @@ const adminToken = "the-operators-token-of-these-tests"
 type node struct {
 	t      testing.TB
 	url    string
+	client *http.Client
 	broker *broker.Broker
 	host   *host.Host
 	web    *web.Server
@@ -66,7 +67,6 @@ func startNodeAs(t testing.TB, bc broker.Config, hc host.Config, c web.Config) *
 	var err error
 	var server *web.Server
 	bc.Logger, bc.Changed = logger, func(tenant string) { server.Changed(tenant) }
-	bc.Tell, bc.Drain = func(ctx context.Context, s *broker.NodeStatus) { server.Tell(ctx, s) }, func(on bool) { server.Drain(on) }
 	n.broker, err = broker.New(bc)
 	check(t, err)
 	hc.CacheDir, hc.Logger, hc.EventTimeout = cacheDir(t), logger, 10*time.Second
@@ -82,7 +82,10 @@ func startNodeAs(t testing.TB, bc broker.Config, hc host.Config, c web.Config) *
 
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
-	n.url = "http://" + l.Addr().String()
+	n.url, n.client = "http://"+l.Addr().String(), http.DefaultClient
+	if c.CertFile != "" {
+		n.url, n.client = "https://"+l.Addr().String(), trusting(t, c.CertFile)
+	}
 	brokerCtx, stopBroker := context.WithCancel(context.Background())
 	webCtx, stopWeb := context.WithCancel(context.Background())
 	var brokerDone, webDone = make(chan error, 1), make(chan error, 1)
@@ -152,7 +155,7 @@ func (n *node) do(method, path, token string, body any) (*http.Response, []byte)
 	if b, ok := body.([]byte); ok && bytes.HasPrefix(b, []byte("\x00asm")) {
 		req.Header.Set("Content-Type", "application/wasm")
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := n.client.Do(req)
 	check(n.t, err)
 	defer resp.Body.Close()
 	got, err := io.ReadAll(resp.Body)
@@ -224,7 +227,7 @@ func (n *node) open(path string, headers ...string) *viewer {
 	for i := 0; i+1 < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := n.client.Do(req)
 	check(n.t, err)
 	if resp.StatusCode != 200 {
 		body, _ := io.ReadAll(resp.Body)

@@ -2,8 +2,11 @@ package web
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -16,12 +19,12 @@ type NodePath struct {
 }
 
 type nodeOut struct {
-	Body broker.NodeStatus
+	Body nodeStatus
 }
 
 type nodesOut struct {
 	Body struct {
-		Nodes []broker.NodeStatus `json:"nodes"`
+		Nodes []nodeStatus `json:"nodes"`
 	}
 }
 
@@ -43,64 +46,79 @@ func nodeOperation(method, path, id, summary string) huma.Operation {
 	return op
 }
 
+// listNodes asks all nodes. Of those that do not answer only what the registry knows is told.
 func (s *Server) listNodes(ctx context.Context, _ *struct{}) (*nodesOut, error) {
-	nodes, err := s.broker.Nodes(ctx)
+	answers, _, err := s.broker.Ask(ctx, nodeTopic, question(nodeOrder{}))
 	if err != nil {
 		return nil, err
 	}
 	out := &nodesOut{}
-	out.Body.Nodes = nodes
+	out.Body.Nodes = []nodeStatus{}
+	for _, known := range s.broker.KnownNodes() {
+		out.Body.Nodes = append(out.Body.Nodes, s.statusOf(ctx, known, answers[known.Name]))
+	}
 	return out, nil
 }
 
+// statusOf is a node's answer, this node's own status, or what is remembered of one that does not answer.
+func (s *Server) statusOf(ctx context.Context, known broker.Node, answer []byte) (status nodeStatus) {
+	if known.Name == s.config.Node {
+		return s.nodeStatus(ctx)
+	}
+	if answer != nil && json.Unmarshal(answer, &status) == nil && status.Node == known.Name {
+		return status
+	}
+	return nodeStatus{Node: known.Name, Role: roleOf(known), Seen: known.Seen.UTC().Truncate(time.Millisecond)}
+}
+
 func (s *Server) getNode(ctx context.Context, in *NodePath) (*nodeOut, error) {
-	status, err := s.broker.Node(ctx, in.Node)
-	return nodeAnswer(in.Node, status, err)
+	return s.tellNode(ctx, in.Node, nodeOrder{})
 }
 
 func (s *Server) drainNode(ctx context.Context, in *NodePath) (*nodeOut, error) {
-	status, err := s.broker.DrainNode(ctx, in.Node, true)
-	return nodeAnswer(in.Node, status, err)
+	on := true
+	return s.tellNode(ctx, in.Node, nodeOrder{Drain: &on})
 }
 
 func (s *Server) undrainNode(ctx context.Context, in *NodePath) (*nodeOut, error) {
-	status, err := s.broker.DrainNode(ctx, in.Node, false)
-	return nodeAnswer(in.Node, status, err)
+	on := false
+	return s.tellNode(ctx, in.Node, nodeOrder{Drain: &on})
+}
+
+// orderTime is for a node to do as it is told, and to say how it is.
+const orderTime = 5 * time.Second
+
+// tellNode gives a node an order, which may be this one, and returns how it is then.
+func (s *Server) tellNode(ctx context.Context, name string, o nodeOrder) (*nodeOut, error) {
+	if !slices.ContainsFunc(s.broker.KnownNodes(), func(n broker.Node) bool { return n.Name == name }) {
+		return nil, noNode(name)
+	}
+	if name == s.config.Node {
+		return &nodeOut{s.obey(ctx, o)}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, orderTime)
+	defer cancel()
+	var out nodeOut
+	answer, err := s.broker.AskNode(ctx, name, nodeTopic, question(o))
+	if err == nil {
+		err = json.Unmarshal(answer, &out.Body)
+	}
+	if errors.Is(err, broker.ErrUnavailable) {
+		return nil, fail(http.StatusServiceUnavailable, "The node %s does not answer: it is down, or out of reach.", name).later(5)
+	}
+	return &out, err
 }
 
 func (s *Server) forgetNode(ctx context.Context, in *NodePath) (*noContent, error) {
 	err := s.broker.ForgetNode(ctx, in.Node)
 	var refused *broker.RefusedError
-	if errors.As(err, &refused) {
+	switch {
+	case errors.As(err, &refused):
 		return nil, fail(http.StatusConflict, "The node %s is not forgotten: %s.", in.Node, refused.Reason)
+	case errors.Is(err, broker.ErrNotFound):
+		return nil, noNode(in.Node)
 	}
-	_, err = nodeAnswer(in.Node, broker.NodeStatus{}, err)
 	return nil, err
 }
 
-// nodeAnswer is the answer to a call on one node.
-func nodeAnswer(node string, status broker.NodeStatus, err error) (*nodeOut, error) {
-	switch {
-	case errors.Is(err, broker.ErrNotFound):
-		return nil, fail(http.StatusNotFound, "There is no node %s.", node)
-	case errors.Is(err, broker.ErrUnavailable):
-		return nil, fail(http.StatusServiceUnavailable, "The node %s does not answer: it is down, or out of reach.", node).later(5)
-	case err != nil:
-		return nil, err
-	}
-	return &nodeOut{status}, nil
-}
-
-// Tell adds what only this package knows to what the node says of itself. It is meant for
-// broker.Config.Tell.
-func (s *Server) Tell(ctx context.Context, status *broker.NodeStatus) {
-	status.Version, status.Viewers, status.Draining = s.config.Version, s.streams.count(), s.gate.draining()
-	if p := s.unready(ctx); p != nil {
-		status.Reason = p.Detail
-	}
-	status.Ready = status.Reason == ""
-}
-
-// Drain makes the node take no viewers and no leases, and end those that it has over Config.Drain, until
-// it is called with false. It is meant for broker.Config.Drain, and returns at once.
-func (s *Server) Drain(on bool) { s.gate.drain(on) }
+func noNode(name string) *problem { return fail(http.StatusNotFound, "There is no node %s.", name) }

@@ -115,8 +115,9 @@ func TestADrainIsSeen(t *testing.T) {
 	}
 }
 
-// TestANodeWithoutTheOthersSendsItsViewersElsewhere has both others of three nodes go, and come back.
-func TestANodeWithoutTheOthersSendsItsViewersElsewhere(t *testing.T) {
+// TestThreeNodes drains one of three through another, and has two of them go and come back: the third
+// sends its viewers elsewhere meanwhile.
+func TestThreeNodes(t *testing.T) {
 	key, err := cluster.NewKey()
 	check(t, err)
 	var addresses []string
@@ -149,6 +150,11 @@ func TestANodeWithoutTheOthersSendsItsViewersElsewhere(t *testing.T) {
 	first := v.next()
 
 	stops[1]()
+	second := startNodeAs(t, config(1), host.Config{}, web.Config{Node: "n2"})
+	stops[1] = second.stop
+	drainThrough(t, n, second)
+
+	stops[1]()
 	n.eventually("the first to be missed", func() bool { return n.broker.Stats().Nodes == 2 })
 	other := n.open("/t/acme/a") // two of three are most of them
 	stops[2]()
@@ -167,6 +173,42 @@ func TestANodeWithoutTheOthersSendsItsViewersElsewhere(t *testing.T) {
 	v = n.open("/t/acme/a?last_event_id=" + first.ID)
 	n.publish("acme", "a", "second")
 	v.want("second")
+}
+
+// drainThrough drains second, which is n2 of three nodes, through n. There is no web server on n3.
+func drainThrough(t *testing.T, n, second *node) {
+	t.Helper()
+	v := second.open("/t/acme/a")
+	var all struct{ Nodes []nodeDoc }
+	n.eventually("n2's answer", func() bool {
+		n.must("GET", "/v1/nodes", nil, &all)
+		return len(all.Nodes) == 3 && all.Nodes[1].Answers && all.Nodes[1].Viewers == 1 && all.Nodes[1].Ready
+	})
+	if third := all.Nodes[2]; third.Node != "n3" || third.Role != "core" || third.Answers || third.Ready || third.Seen.IsZero() {
+		t.Errorf("of a node that does not answer it tells %+v", third)
+	}
+	var s nodeDoc
+	if n.must("POST", "/v1/nodes/n2/drain", nil, &s); s.Node != "n2" || !s.Draining || s.Ready {
+		t.Errorf("n2 drains and tells %+v", s)
+	}
+	v.ended()
+	if got := second.status("GET", "/readyz", "", nil); got != 503 {
+		t.Errorf("its readyz is a %d", got)
+	}
+	if got := n.status("GET", "/readyz", "", nil); got != 200 {
+		t.Errorf("the other's readyz is a %d", got)
+	}
+	if n.must("DELETE", "/v1/nodes/n2/drain", nil, &s); s.Draining || !s.Ready {
+		t.Errorf("n2 drains no more and tells %+v", s)
+	}
+	for _, method := range []string{"POST", "DELETE"} {
+		if got := n.status(method, "/v1/nodes/n3/drain", adminToken, nil); got != 503 {
+			t.Errorf("%s of the drain of one that does not answer is a %d", method, got)
+		}
+	}
+	if got := n.status("DELETE", "/v1/nodes/n3", adminToken, nil); got != 409 {
+		t.Errorf("to forget one that lives is a %d", got)
+	}
 }
 
 // startBroker runs a node without a web server.
