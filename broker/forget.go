@@ -29,8 +29,11 @@ func (b *Broker) ForgetNode(ctx context.Context, node string) error {
 	if at < 0 {
 		return fmt.Errorf("node %s: %w", node, ErrNotFound)
 	}
-	if node == b.config.Node {
+	if node == b.config.Node || b.members == nil {
 		return &RefusedError{"it is this one, and lives"}
+	}
+	if !b.members.knows() {
+		return &RefusedError{"the node that is asked has just started and may not have heard of it yet; repeat it in some seconds"}
 	}
 	living, core := b.members.living(), b.registry.nodeCount()
 	switch {

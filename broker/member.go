@@ -51,9 +51,9 @@ type members struct {
 	lease   cluster.Lease
 	sent    time.Time // of the last beat
 	answers map[string]bool
-	began   time.Time
 
 	mu    sync.Mutex
+	began time.Time
 	live  []string
 	work  []string      // those of live that do not rest: each key is one's
 	may   bool          // this node may act
@@ -83,7 +83,9 @@ func (m *members) run(ctx context.Context, changed func()) error {
 	}
 	tick := time.NewTicker(memberLook)
 	defer tick.Stop()
+	m.mu.Lock()
 	m.began = time.Now()
+	m.mu.Unlock()
 	for {
 		if rests := m.rest.taken(); !m.only && (time.Since(m.sent) >= memberBeat || rests != m.self.Rests) {
 			m.self.Rests = rests
@@ -241,6 +243,13 @@ func (b *Broker) Apart() time.Duration {
 		return 0
 	}
 	return b.members.apart(time.Now())
+}
+
+// knows tells whether this node has been there for long enough to have heard of all that live.
+func (m *members) knows() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !m.began.IsZero() && time.Since(m.began) > 2*memberTerm
 }
 
 // count is how many nodes live.

@@ -34,6 +34,7 @@ type registry struct {
 	kind    string // of this node's own record
 	changed func(tenant string, v *View)
 	loaded  chan struct{} // closed once the first views are there
+	stalled chan struct{} // cap 1: what is stored does not come
 
 	mu    sync.RWMutex
 	views map[string]*View      // also of tenants that are being deleted; see View.live
@@ -48,7 +49,7 @@ func openRegistry(ctx context.Context, nc *nats.Conn, c Config, changed func(str
 		return nil, fmt.Errorf("open registry: %w", err)
 	}
 	r := &registry{
-		js: js, log: c.Logger, kind: nodeKind, changed: changed, loaded: make(chan struct{}),
+		js: js, log: c.Logger, kind: nodeKind, changed: changed, loaded: make(chan struct{}), stalled: make(chan struct{}, 1),
 		views: map[string]*View{}, nodes: map[string]nodeRecord{}, moved: make(chan struct{}),
 	}
 	if c.edge() {
@@ -80,8 +81,14 @@ func (r *registry) deleting(tenant string) bool {
 	return !live && v != nil && v.deleting
 }
 
+// stallTime is how long a write waits for the watch before that is begun anew. The server keeps a
+// watch's place on one node; when that is gone, the client notices by itself after fifteen seconds.
+const stallTime = 2 * time.Second
+
 // wait returns once the watch has shown revision.
 func (r *registry) wait(ctx context.Context, revision uint64) error {
+	stall := time.NewTimer(stallTime)
+	defer stall.Stop()
 	for {
 		r.mu.RLock()
 		shown, moved := r.shown, r.moved
@@ -91,6 +98,11 @@ func (r *registry) wait(ctx context.Context, revision uint64) error {
 		}
 		select {
 		case <-moved:
+		case <-stall.C:
+			select {
+			case r.stalled <- struct{}{}:
+			default:
+			}
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
 		}
