@@ -3,7 +3,9 @@ package broker
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -43,6 +45,7 @@ type members struct {
 	nc    *nats.Conn
 	known func() int // nodes that there are to be members, dead ones too
 	rest  *rest
+	log   *slog.Logger
 
 	// The goroutine's own.
 	seen    *cluster.Members
@@ -51,21 +54,23 @@ type members struct {
 	lease   cluster.Lease
 	sent    time.Time // of the last beat
 	answers map[string]bool
+	clocks  clocks
 
-	mu    sync.Mutex
-	began time.Time
-	live  []string
-	work  []string      // those of live that do not rest: each key is one's
-	may   bool          // this node may act
-	since time.Time     // of live, work and may
-	moved chan struct{} // closed when they change
-	lost  time.Time     // since when this node is not among most of the nodes; zero while it is
+	mu     sync.Mutex
+	began  time.Time
+	live   []string
+	work   []string      // those of live that do not rest: each key is one's
+	may    bool          // this node may act
+	since  time.Time     // of live, work and may
+	moved  chan struct{} // closed when they change
+	offset time.Duration // see Broker.ClockOffset
+	lost   time.Time     // since when this node is not among most of the nodes; zero while it is
 }
 
 func newMembers(c Config, nc *nats.Conn, known func() int, rest *rest) *members {
 	return &members{
-		self: beat{Node: c.Node, Life: randomID()}, only: c.edge(), nc: nc, known: known, rest: rest,
-		seen: cluster.NewMembers(memberTerm), lives: map[string]string{}, resting: map[string]bool{},
+		self: beat{Node: c.Node, Life: randomID()}, only: c.edge(), nc: nc, known: known, rest: rest, log: c.Logger,
+		seen: cluster.NewMembers(memberTerm), lives: map[string]string{}, resting: map[string]bool{}, clocks: clocks{},
 		moved: make(chan struct{}), lost: time.Now(),
 	}
 }
@@ -135,6 +140,7 @@ func (m *members) take(msg *nats.Msg, inbox string) {
 			return // the answer to an earlier beat
 		}
 		m.answers[msg.Header.Get("Node")] = true
+		m.clocks.saw(msg.Header.Get("Node"), msg, m.sent)
 		if len(m.answers) > m.known()/2 {
 			m.lease.Renew(m.sent, memberTerm)
 		}
@@ -150,7 +156,9 @@ func (m *members) take(msg *nats.Msg, inbox string) {
 		if m.only {
 			return
 		}
-		answer := &nats.Msg{Subject: msg.Reply, Data: msg.Data, Header: nats.Header{"Node": {m.self.Node}}}
+		answer := &nats.Msg{Subject: msg.Reply, Data: msg.Data, Header: nats.Header{
+			"Node": {m.self.Node}, timeHeader: {strconv.FormatInt(now.UnixNano(), 10)},
+		}}
 		m.nc.PublishMsg(answer) // an answer that is lost is given again a beat later
 	}
 }
@@ -163,8 +171,13 @@ func (m *members) look(now time.Time) bool {
 	if len(live) < m.known() && now.Sub(m.began) < memberTerm {
 		may = false // it may just not have heard all others yet
 	}
+	offset := m.clocks.offset(m.self.Node, live)
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if off := offset.Abs() > clockSlack; off != (m.offset.Abs() > clockSlack) {
+		m.log.Warn("clock is compared with those of other nodes", "differs", off, "theirs_ahead", offset)
+	}
+	m.offset = offset
 	switch {
 	case with:
 		m.lost = time.Time{}

@@ -40,6 +40,9 @@ func TestANodeThatIsAloneRests(t *testing.T) {
 func testNodesAreKnown(t *testing.T, c *nodes) {
 	leaders := 0
 	for i, b := range c.brokers {
+		if off := b.ClockOffset(); off.Abs() > time.Second {
+			t.Errorf("node %d takes its clock for wrong by %s", i, off)
+		}
 		if b.Leads() {
 			leaders++
 		}

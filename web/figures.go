@@ -17,7 +17,7 @@ type figures struct {
 	sources int
 
 	ready, draining bool
-	apart           time.Duration
+	apart, offset   time.Duration
 }
 
 // number is a truth as metrics have it.
@@ -61,6 +61,7 @@ var nodeFigures = []struct {
 	{"ready", "1 while this node is ready, as /readyz says.", func(f *figures) float64 { return number(f.ready) }},
 	{"draining", "1 while this node drains.", func(f *figures) float64 { return number(f.draining) }},
 	{"apart_seconds", "How long this node has been without most of the others.", func(f *figures) float64 { return f.apart.Seconds() }},
+	{"clock_offset_seconds", "By how much most nodes' clocks are ahead of this one's.", func(f *figures) float64 { return f.offset.Seconds() }},
 	{"meta_leader", "1 if this node leads the group of those that keep data.", func(f *figures) float64 { return number(f.storage.Leader) }},
 	{"stream_copies", "Streams and key-value stores that this node has a copy of.", func(f *figures) float64 { return float64(f.storage.Copies) }},
 	{"streams_led", "Of those, the ones whose leader this node's copy is.", func(f *figures) float64 { return float64(f.storage.Led) }},

@@ -178,6 +178,6 @@ func (s *Server) figures() *figures {
 	}
 	return &figures{
 		web: s.Stats(), broker: s.broker.Stats(), host: s.config.Host.Stats(), storage: storage,
-		ready: s.unready(ctx) == nil, draining: s.gate.draining(), apart: s.broker.Apart(),
+		ready: s.unready(ctx) == nil, draining: s.gate.draining(), apart: s.broker.Apart(), offset: s.broker.ClockOffset(),
 	}
 }

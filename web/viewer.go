@@ -116,8 +116,11 @@ func (v *viewer) until() (at time.Time, why error) {
 	if ms := v.route.spec.Timeout; ms > 0 {
 		at, why = time.Now().Add(time.Duration(ms)*time.Millisecond), errTimeout
 	}
-	if expires := v.who.expires(); !expires.IsZero() && (at.IsZero() || expires.Before(at)) {
-		at, why = expires, errExpired
+	if expires := v.who.expires(); !expires.IsZero() {
+		left := expires.Sub(v.server.broker.Now()) // from here on this node's clock may jump
+		if expires := time.Now().Add(left); at.IsZero() || expires.Before(at) {
+			at, why = expires, errExpired
+		}
 	}
 	return at, why
 }
