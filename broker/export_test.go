@@ -200,3 +200,15 @@ func (b *Broker) Replicas(ctx context.Context, tb testing.TB, tenant string) map
 	})
 	return all
 }
+
+// PutRecord writes a record of the registry as it is given.
+func (b *Broker) PutRecord(ctx context.Context, tb testing.TB, key, value string) {
+	tb.Helper()
+	revision, err := b.registry.kv.Put(ctx, key, []byte(value))
+	if err == nil {
+		err = b.registry.wait(ctx, revision)
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
