@@ -32,13 +32,13 @@ func (c *nodesCommand) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	w := newTable(con.out)
-	w.row("NODE", "ROLE", "STATE", "VIEWERS", "LEASES", "LEADS", "VERSION", "SEEN")
+	w.row("NODE", "ROLE", "STATE", "VIEWERS", "LEASES", "BEHIND", "LEADS", "VERSION", "SEEN")
 	for _, n := range answer.Nodes {
 		leads := ""
 		if n.Leader {
 			leads = "yes"
 		}
-		w.row(n.Node, n.Role, nodeState(n), strconv.Itoa(n.Viewers), strconv.Itoa(n.Leases), leads, n.Version, n.Seen.Local().Format(time.DateTime))
+		w.row(n.Node, n.Role, nodeState(n), strconv.Itoa(n.Viewers), strconv.Itoa(n.Leases), strconv.Itoa(n.Behind), leads, n.Version, n.Seen.Local().Format(time.DateTime))
 	}
 	return w.flush()
 }
@@ -47,7 +47,7 @@ func (c *nodesCommand) Run(ctx context.Context, con *console) error {
 type listedNode struct {
 	Node, Role, Version, Reason      string
 	Answers, Ready, Draining, Leader bool
-	Viewers, Leases                  int
+	Viewers, Leases, Behind          int
 	Seen                             time.Time
 }
 

@@ -11,8 +11,11 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// copiesLook is how often a node that came back looks whether its copies are current.
-const copiesLook = 250 * time.Millisecond
+// How often a node looks whether its copies are current: after it came back, and afterwards.
+const (
+	copiesLook = 250 * time.Millisecond
+	copiesRest = 10 * time.Second
+)
 
 // copies watches whether what a node keeps a copy of is what the others have. A node that came back,
 // from a restart or from being cut off, is behind until each of its copies was current once. After
@@ -27,7 +30,7 @@ type copies struct {
 
 	mu     sync.Mutex
 	with   bool // the node is among the others
-	left   int
+	left   int  // copies that are not current
 	behind error
 }
 
@@ -41,12 +44,22 @@ func newCopies(look func() (map[streamID]string, error)) *copies {
 	}
 }
 
-// run looks until ctx ends: until all is current, and again each time that the node came back.
+// run looks until ctx ends: until all is current, and again each time that the node came back. In
+// between it only counts: a copy that was given to this node anew does not keep it from serving.
 func (c *copies) run(ctx context.Context) {
+	c.catchUp(ctx)
+	tick := time.NewTicker(copiesRest)
+	defer tick.Stop()
 	for {
-		c.catchUp(ctx)
 		select {
 		case <-c.came:
+			c.catchUp(ctx)
+		case <-tick.C:
+			if late, err := c.look(); err == nil {
+				c.mu.Lock()
+				c.left = len(late)
+				c.mu.Unlock()
+			}
 		case <-ctx.Done():
 			return
 		}
@@ -127,7 +140,7 @@ func (c *copies) follow(with bool) {
 	}
 }
 
-// count is how many copies are left, as far as is known.
+// count is how many copies are not current, as of the last look.
 func (c *copies) count() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

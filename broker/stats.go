@@ -18,7 +18,7 @@ type Stats struct {
 	Subscriptions int64  // open now
 	Nodes         int64  // of the cluster, that live as far as this one sees; 1 for one that is alone
 	Held          int64  // keys that this node holds, such as those of its sources
-	Behind        int64  // copies that are not current yet since this node came back
+	Behind        int64  // copies on this node that are not current
 
 	// Of the hub that is the furthest behind what it knows to be stored.
 	LagEvents uint64

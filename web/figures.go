@@ -65,7 +65,7 @@ var nodeFigures = []struct {
 	{"meta_leader", "1 if this node leads the group of those that keep data.", func(f *figures) float64 { return number(f.storage.Leader) }},
 	{"stream_copies", "Streams and key-value stores that this node has a copy of.", func(f *figures) float64 { return float64(f.storage.Copies) }},
 	{"streams_led", "Of those, the ones whose leader this node's copy is.", func(f *figures) float64 { return float64(f.storage.Led) }},
-	{"copies_behind", "Copies that are not current yet since this node came back.", func(f *figures) float64 { return float64(f.broker.Behind) }},
+	{"copies_behind", "Copies on this node that are not current.", func(f *figures) float64 { return float64(f.broker.Behind) }},
 	{"storage_bytes", "Bytes of all copies on this node.", func(f *figures) float64 { return float64(f.storage.Bytes) }},
 	{"history_bytes", "Bytes of the histories that this node leads, of all tenants.", func(f *figures) float64 { return float64(f.storage.HistoryBytes) }},
 	{"history_events", "Events in the histories that this node leads, of all tenants.", func(f *figures) float64 { return float64(f.storage.HistoryEvents) }},

@@ -19,6 +19,7 @@ type nodeStatus struct {
 	Draining bool      `json:"draining"`
 	Viewers  int       `json:"viewers"`
 	Leases   int       `json:"leases" doc:"Single pieces of work that it holds, such as sources"`
+	Behind   int       `json:"behind" doc:"Copies of streams and key-value stores that are not current"`
 	Leader   bool      `json:"leader" doc:"Whether it leads the group of nodes that keep data"`
 	Seen     time.Time `json:"seen,omitzero" doc:"When it answered, or last wrote to the registry"`
 }
@@ -71,9 +72,10 @@ const statusTime = 600 * time.Millisecond
 
 // nodeStatus is how this node is.
 func (s *Server) nodeStatus(ctx context.Context) nodeStatus {
+	stats := s.broker.Stats()
 	status := nodeStatus{
 		Node: s.config.Node, Role: roleCore, Answers: true, Version: s.config.Version,
-		Draining: s.gate.draining(), Viewers: s.streams.count(), Leases: int(s.broker.Stats().Held),
+		Draining: s.gate.draining(), Viewers: s.streams.count(), Leases: int(stats.Held), Behind: int(stats.Behind),
 		Leader: s.broker.Leads(), Seen: time.Now().UTC().Truncate(time.Millisecond),
 	}
 	for _, known := range s.broker.KnownNodes() {
