@@ -118,7 +118,7 @@ func testSeenEverywhere(t *testing.T, c *nodes) {
 			if _, err := other.View(ctx, name); err != nil {
 				t.Errorf("tenant of node %d on %d: %v", i, j, err)
 			}
-			if got, err := other.Secret(ctx, name, "key"); got != plain || err != nil {
+			if got, err := other.Secret(ctx, name, "key", "a.example"); got != plain || err != nil {
 				t.Errorf("secret of node %d on %d: %q, %v", i, j, got, err)
 			}
 			if got, err := other.PluginBytes(ctx, plugin.Digest); string(got) != fmt.Sprint("bytes ", i) || err != nil {

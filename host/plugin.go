@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // Plugin is a module that is ready to run. Its methods are safe for concurrent use.
@@ -15,6 +16,8 @@ type Plugin struct {
 	pool pool // for all callbacks but onStream
 
 	share *Share // of calls whose session has none
+
+	remembers atomic.Bool // what idle instances hold in memory, see Source
 
 	mu       sync.Mutex
 	released bool

@@ -71,6 +71,22 @@ func (p *pool) put(i *instance) (kept bool) {
 	return true
 }
 
+// unused returns how many instances are idle.
+func (p *pool) unused() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.idle)
+}
+
+// drain takes all idle instances out of the pool. They are the caller's now.
+func (p *pool) drain() []*instance {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	idle := p.idle
+	p.idle = nil
+	return idle
+}
+
 // evict takes an instance out of the pool. It tells whether it was there, and is the caller's now.
 func (p *pool) evict(i *instance) bool {
 	p.mu.Lock()

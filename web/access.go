@@ -83,7 +83,7 @@ func (s *Server) authenticate(r *http.Request, view *broker.View, public bool) (
 	p, ok := s.identify(secret, view)
 	if !ok {
 		return principal{}, fail(http.StatusUnauthorized,
-			"The token is not valid here: it is unknown, revoked, expired or another tenant's.")
+			"The token is not valid here: it is unknown, revoked, expired or another tenant's.").isUnknown()
 	}
 	return p, nil
 }

@@ -143,6 +143,16 @@ func (s *Server) admitTenant(c echo.Context, scope string, subjects []string) (*
 
 // admitCaller checks a call of the admin API against the tenant in its path.
 func (s *Server) admitCaller(c echo.Context, scope string, subjects []string) (*broker.View, principal, error) {
+	view, who, err := s.admitCallerNow(c, scope, subjects)
+	again, err := s.again(c.Request().Context(), err)
+	if !again {
+		return view, who, err
+	}
+	return s.admitCallerNow(c, scope, subjects)
+}
+
+// admitCallerNow is admitCaller with what this node knows.
+func (s *Server) admitCallerNow(c echo.Context, scope string, subjects []string) (*broker.View, principal, error) {
 	name := c.Param("tenant")
 	var view *broker.View
 	var missing error
@@ -164,10 +174,16 @@ func (s *Server) admitCaller(c echo.Context, scope string, subjects []string) (*
 	return view, who, nil
 }
 
-// register adds a call whose errors become problem documents; the cause of a 500 goes to the log.
+// register adds a call whose errors become problem documents; the cause of a 500 goes to the log. A
+// call that does not find what it is about is made again with what other nodes have written, so it
+// must not have done anything by then.
 func register[I, O any](s *Server, api huma.API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handler(ctx, in)
+		again, err := s.again(ctx, err)
+		if again {
+			out, err = handler(ctx, in)
+		}
 		if err == nil {
 			return out, nil
 		}

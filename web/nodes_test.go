@@ -11,7 +11,6 @@ import (
 
 	"github.com/millrace/millrace/broker"
 	"github.com/millrace/millrace/broker/cluster"
-	"github.com/millrace/millrace/host"
 	"github.com/millrace/millrace/web"
 )
 
@@ -142,7 +141,7 @@ func TestThreeNodes(t *testing.T) {
 		}
 	}
 	others()
-	n := startNodeAs(t, config(0), host.Config{}, web.Config{Apart: 100 * time.Millisecond})
+	n := startNodeOf(t, config(0), sharedHost(t), web.Config{Apart: 100 * time.Millisecond})
 	n.must("PUT", "/v1/tenants/acme", nil, nil)
 	n.route("acme", "a", "/a", map[string]any{"subjects": []string{"a"}})
 	n.publish("acme", "a", "first")
@@ -150,7 +149,7 @@ func TestThreeNodes(t *testing.T) {
 	first := v.next()
 
 	stops[1]()
-	second := startNodeAs(t, config(1), host.Config{}, web.Config{Node: "n2"})
+	second := startNodeOf(t, config(1), sharedHost(t), web.Config{Node: "n2"})
 	stops[1] = second.stop
 	drainThrough(t, n, second)
 
@@ -214,7 +213,7 @@ func drainThrough(t *testing.T, n, second *node) {
 // startBroker runs a node without a web server.
 func startBroker(t *testing.T, c broker.Config) (stop func()) {
 	t.Helper()
-	c.Logger = quietLogger(t)
+	c.Logger = warnings(t)
 	b, err := broker.New(c)
 	check(t, err)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -40,22 +40,17 @@ func question(o nodeOrder) []byte {
 	return b
 }
 
-// answerNodes does what other nodes ask of this one, until ctx ends.
-func (s *Server) answerNodes(ctx context.Context) {
-	err := s.broker.Answer(ctx, nodeTopic, func(ctx context.Context, asked []byte) []byte {
-		var o nodeOrder
-		if json.Unmarshal(asked, &o) != nil {
-			return nil
-		}
-		b, err := json.Marshal(s.obey(ctx, o))
-		if err != nil {
-			s.log.Error("node cannot tell of itself", "error", err)
-		}
-		return b
-	})
-	if err != nil && ctx.Err() == nil {
-		s.log.Error("node does not answer others", "error", err)
+// answerOrder does what another node asks of this one, and tells how it is then.
+func (s *Server) answerOrder(ctx context.Context, asked []byte) []byte {
+	var o nodeOrder
+	if json.Unmarshal(asked, &o) != nil {
+		return nil
 	}
+	b, err := json.Marshal(s.obey(ctx, o))
+	if err != nil {
+		s.log.Error("node cannot tell of itself", "error", err)
+	}
+	return b
 }
 
 // obey does as the node is told, and returns how it is then.

@@ -202,13 +202,18 @@ func (ss *sites) indexHosts() {
 
 // byHost returns the tenant whose own host name the request is for, or "".
 func (ss *sites) byHost(hostport string) string {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	return ss.hosts[nameOfHost(hostport)]
+}
+
+// nameOfHost is the name in a request's host, in lower case.
+func nameOfHost(hostport string) string {
 	name, _, err := net.SplitHostPort(hostport)
 	if err != nil {
 		name = hostport
 	}
-	ss.mu.Lock()
-	defer ss.mu.Unlock()
-	return ss.hosts[strings.ToLower(name)]
+	return strings.ToLower(name)
 }
 
 // get returns the tenant's site, or nil.

@@ -14,6 +14,7 @@ type openStream struct {
 	streams  *streams
 	limits   *limiter
 	who      string // whom the limits count
+	audience *audience
 	tenant   string
 	route    string // "" for a stream of the admin API
 	tokenID  string // "" if it was opened without a tenant's token
@@ -87,7 +88,7 @@ func (o *openStream) gone(why error) {
 	if o.leave != nil {
 		o.leave()
 	}
-	o.limits.leave(o.who)
+	o.limits.leave(o.who, o.audience)
 	o.streams.remove(o)
 }
 

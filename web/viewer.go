@@ -77,11 +77,12 @@ func (v *viewer) serve(c echo.Context) error {
 // enter counts the stream among the open ones. After nil, entry.gone must follow.
 func (v *viewer) enter() error {
 	who := v.name()
-	if err := v.route.limits.enter(who); err != nil {
+	audience, err := v.route.limits.enter(who, v.subjects)
+	if err != nil {
 		return err
 	}
 	o := &openStream{
-		streams: v.server.streams, limits: v.route.limits, who: who,
+		streams: v.server.streams, limits: v.route.limits, who: who, audience: audience,
 		tenant: v.route.tenant, nobody: v.request.Principal == nil,
 	}
 	if v.own == nil && v.route.revision > 0 {
@@ -94,7 +95,7 @@ func (v *viewer) enter() error {
 	v.entry, v.ctx = o, o.begin()
 	if !v.server.streams.add(o, v.server.config.Viewers) {
 		o.cancel(nil)
-		v.route.limits.leave(who)
+		v.route.limits.leave(who, audience)
 		return fail(http.StatusServiceUnavailable, "This node has all the streams open that it may have.").later(5)
 	}
 	return nil

@@ -103,6 +103,7 @@ type Server struct {
 	channels    *channels
 	workers     *workers
 	logs        *lineLogs
+	lookups     *lookups
 	certificate *certificate // nil without TLS
 	remotes     *room        // of streams that plugins have open
 	writes      turns        // of those who change one tenant's routes
@@ -149,6 +150,7 @@ func New(c Config) (*Server, error) {
 	s.sites = newSites(c.Broker, c.Host, s.tenancies, c.Logger, s.noticed)
 	s.gate = &gate{server: s}
 	s.channels = newChannels(s)
+	s.lookups = newLookups(s.lookFresh)
 	s.workers = newWorkers(s)
 	s.echo = s.newEcho()
 	return s, nil
@@ -180,7 +182,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	wg.Go(func() { s.sites.run(work) })
 	wg.Go(func() { s.channels.run(work) })
 	wg.Go(func() { s.gate.follow(work) })
-	wg.Go(func() { s.answerNodes(work) })
+	wg.Go(func() { s.answerOthers(work) })
 	wg.Go(func() {
 		if err := s.writers.Run(writing); writing.Err() == nil {
 			failed <- err
@@ -282,6 +284,7 @@ func (s *Server) newEcho() *echo.Echo {
 		e.Add(method, "/healthz", s.healthz)
 		e.Add(method, "/readyz", s.readyz)
 	}
+	e.RouteNotFound("/*", s.unknownHost)
 	e.Any("/t/:tenant", s.stream)
 	e.Any("/t/:tenant/*", s.stream)
 	s.metricsCall(e)

@@ -16,7 +16,7 @@ func TestEachWallIsReachedByTheLoadThatLeadsToIt(t *testing.T) {
 		of     float64 // such tenants
 	}{
 		{Processor, Tenant{Viewers: 10, Events: 20}, 1900},
-		{Memory, Tenant{Plugins: 10}, 1000},
+		{Memory, Tenant{Routes: 2000}, 1000},
 		{Network, Tenant{Viewers: 1000, Events: 100, Share: 1}, 1},
 		{OpenFiles, Tenant{Viewers: 1000}, 500},
 		{Histories, Tenant{Viewers: 1}, 2001},

@@ -78,15 +78,18 @@ func (u Use) fullest() (Wall, float64) {
 // use is what each node has to do when one is gone, or all that there is to do if there is but one.
 func (c Cell) use(l Load) Use {
 	k, m := c.Costs, c.Machine
-	nodes, event, tenant := 1.0, k.EventAlone, k.IdleTenant
+	nodes, event, copied := 1.0, k.EventAlone, 0.0
 	if c.Nodes > 1 {
-		nodes, event, tenant = float64(c.Nodes-1), k.EventCopied, k.CopiedTenant
+		nodes, event, copied = float64(c.Nodes-1), k.EventCopied, 1
 	}
-	copies := math.Min(3, nodes) // that live
+	copies := min(3, nodes) // that live
+	// A source's events are stored many at a time; copying them costs as much more as it does others.
 	processor := (l.Events-l.SourceEvents)*event + l.SourceEvents*k.SourceEvent*event/k.EventAlone +
-		l.HubReads*k.HubRead + l.Deliveries*k.Delivery + l.Tenants*tenant + l.Sources*k.IdleSource
-	memory := k.Process + l.Viewers/nodes*(k.Viewer+k.Socket) + l.Tenants*copies/nodes*k.Tenant +
-		l.Watched/nodes*k.WatchedTenant + l.Routes*k.Route + l.Plugins*k.Plugin + l.Sources/nodes*k.Source
+		l.HubReads*k.HubRead + l.Deliveries*k.Delivery +
+		l.Tenants*copied*k.CopiedTenant + l.Watched*k.WatchedTenant + l.Sources*k.IdleSource
+	memory := k.Process + l.Viewers/nodes*(k.Viewer+k.Socket) +
+		l.Tenants*copies/nodes*k.TenantHeld + l.Watched/nodes*k.TenantViewed +
+		l.Routes*k.Route + min(l.Plugins*k.Plugin, k.MaxCode) + l.Sources/nodes*k.Source
 	u := Use{
 		Processor: processor / nodes / (m.Cores * usableProcessor),
 		Memory:    memory / (m.MemoryBytes * usableMemory),
@@ -95,7 +98,7 @@ func (c Cell) use(l Load) Use {
 		OneLog:    l.Busiest / k.EventsPerTenant,
 	}
 	if c.Nodes > 1 {
-		u[Histories] = l.Tenants / (k.TenantHistory * float64(c.Nodes) / 3)
+		u[Histories] = l.Tenants / (k.Histories * float64(c.Nodes) / 3)
 	}
 	return u
 }

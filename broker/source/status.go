@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// maxErrorText is how much of an error a Status has.
+const maxErrorText = 4 << 10
+
 // State is where a source stands.
 type State string
 

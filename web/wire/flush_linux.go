@@ -57,6 +57,10 @@ func (l *loop) timer(s *socket) {
 			l.drop(s, ErrSlow)
 			return
 		}
+		if s.blocked && !s.ours {
+			s.ours = true
+			leave(int(s.fd), s.v.patience(), true)
+		}
 		if s.v.keepAlive > 0 && s.rest == nil && !s.blocked && !s.ending {
 			s.rest = &remainder{bytes: appendChunk(nil, s.v.keepAliveBlock())}
 		}
@@ -74,6 +78,10 @@ func (l *loop) flush(s *socket) {
 		case s.closing:
 			l.drop(s, s.why)
 		case !l.sendMore(s):
+			if s.ours && !s.blocked {
+				s.ours = false
+				leave(int(s.fd), s.v.patience(), false)
+			}
 			return
 		}
 	}

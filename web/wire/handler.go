@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"time"
@@ -13,10 +14,12 @@ type handler struct {
 	v    *Viewer
 	rw   http.ResponseWriter
 	rc   *http.ResponseController
+	conn *net.TCPConn // nil if it is not known
 	left <-chan struct{}
 	bell chan struct{} // cap 1: there is news
 
 	patience time.Duration
+	ours     bool // the kernel does not give the connection up, see leave
 	buf      []byte
 	asked    bool          // for history
 	want     int           // bytes of it to ask for next
@@ -36,8 +39,10 @@ type gathered struct {
 	why    error
 }
 
-// handlerBytes is how much goes out in one write, if it is more than one frame.
-const handlerBytes = 64 << 10
+const (
+	handlerBytes = 64 << 10 // that go out together, if they are more than one frame
+	handlerPiece = 16 << 10 // what a viewer has to take to be given more time
+)
 
 // serveHere serves v until its stream is over.
 func (w *Writers) serveHere(rw http.ResponseWriter, r *http.Request, v *Viewer, first []byte) {
@@ -47,7 +52,9 @@ func (w *Writers) serveHere(rw http.ResponseWriter, r *http.Request, v *Viewer, 
 	}
 	why := ErrLeft
 	defer func() { v.leave(why) }()
-	boundConn(r, w.config.SocketBytes, h.patience)
+	if h.conn = tcpConn(r); h.conn != nil {
+		boundTCP(h.conn, w.config.SocketBytes, h.patience)
+	}
 	if v.keepAlive > 0 {
 		h.next = time.Now().Add(rand.N(v.keepAlive) + 1)
 	}
@@ -182,16 +189,25 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// flush writes b and sends it on its way. A viewer that does not take it in time is cut.
-func (h *handler) flush(b []byte) error {
-	_ = h.rc.SetWriteDeadline(time.Now().Add(h.patience)) // a connection that has none fails at the write
-	_, err := h.rw.Write(b)
+// flush writes b and sends it on its way. A viewer that does not take a piece of it in time is cut.
+func (h *handler) flush(b []byte) (err error) {
+	begin := time.Now()
+	for len(b) > 0 && err == nil {
+		piece := b[:min(len(b), handlerPiece)]
+		b = b[len(piece):]
+		_ = h.rc.SetWriteDeadline(time.Now().Add(h.patience)) // a connection that has none fails at the write
+		_, err = h.rw.Write(piece)
+	}
 	if err == nil {
 		err = h.rc.Flush()
 	}
 	h.v.w.writes.Add(1)
 	switch {
 	case err == nil:
+		if slow := time.Since(begin) > h.patience/8; slow != h.ours && h.conn != nil {
+			h.ours = slow
+			leaveTCP(h.conn, h.patience, slow)
+		}
 		return nil
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return ErrSlow

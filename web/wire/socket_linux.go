@@ -21,6 +21,7 @@ type socket struct {
 	stuck   bool // it has taken nothing since
 	ending  bool // last words are next
 	closing bool // they are in rest
+	ours    bool // the kernel does not give it up, see leave
 
 	share *share     // of its ring
 	pos   uint64     // among the ring's bytes, if mode is live

@@ -36,6 +36,7 @@ type viewer struct {
 	silence  time.Duration
 	latest   time.Duration // since the installation had an event and worked
 	latestAt time.Time
+	feed     time.Duration // the longest that an event of a remote took
 }
 
 // newViewer makes the viewer of an index. Every tenth has all subjects, the others one of each kind.
@@ -149,6 +150,9 @@ func (v *viewer) received(e abi.Event) error {
 	v.last = now
 	if late := v.w.acks.since(event.ID); late > v.latest {
 		v.latest, v.latestAt = late, now
+	}
+	if strings.HasPrefix(event.Subject, "feed.") {
+		v.feed = max(v.feed, now.Sub(v.w.feeds.due(event.Number)))
 	}
 	if event.Subject == endSubject {
 		return errEnd

@@ -1,0 +1,9 @@
+package web
+
+import "context"
+
+// Follow brings the tenant's workers up to the registry.
+func (s *Server) Follow(ctx context.Context, tenant string) { s.workers.follow(ctx, tenant) }
+
+// Workers is how many sources this node knows of.
+func (s *Server) Workers() int { return len(s.workers.all()) }
