@@ -94,6 +94,8 @@ func TestCluster(t *testing.T) {
 		{"a plugin's bytes outlive a race of its upload and its deletion", testPluginRace},
 		{"a key has one holder", testKeysAreShared},
 		{"workers on all nodes do no harm", testWorkersEverywhere},
+		{"all know of each other, and one leads", testNodesAreKnown},
+		{"a node that rests lets go of its keys", testRest},
 		{"a node without data carries viewers, and holds no keys", testEdge},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, c) })

@@ -36,6 +36,7 @@ func (s *Server) adminAPI(e *echo.Echo) {
 	api := humaecho.New(e, config)
 	api.UseMiddleware(s.admitCall(api), jsonByDefault)
 
+	s.nodeCalls(api)
 	s.tenantCalls(api)
 	s.tokenCalls(api)
 	s.pluginCalls(api)
@@ -216,7 +217,7 @@ func (s *Server) settle(ctx context.Context, tenant string) error {
 func (s *Server) Calls() []string {
 	var calls []string
 	for _, r := range s.echo.Routes() {
-		if !strings.HasPrefix(r.Path, "/v1/tenants") {
+		if !strings.HasPrefix(r.Path, "/v1/tenants") && !strings.HasPrefix(r.Path, "/v1/nodes") {
 			continue
 		}
 		segments := strings.Split(r.Path, "/")

@@ -16,6 +16,7 @@ func (s *Server) answerOthers(ctx context.Context) {
 		presenceTopic: s.tellPresence,
 		sourcesTopic:  s.tellSources,
 		linesTopic:    s.tellLines,
+		nodeTopic:     s.answerOrder,
 	} {
 		wg.Go(func() {
 			err := s.broker.Answer(ctx, topic, answer)

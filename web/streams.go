@@ -123,7 +123,7 @@ func (o *openStream) outlived(view *broker.View) error {
 type streams struct {
 	mu      sync.Mutex
 	open    map[*openStream]struct{}
-	refused error // why none may be opened any more
+	refused error // why none may be opened now
 }
 
 func newStreams() *streams { return &streams{open: map[*openStream]struct{}{}} }
@@ -155,11 +155,14 @@ func (ss *streams) count() int {
 	return len(ss.open)
 }
 
-// refuse ends the streams that are being opened, and those who come.
+// refuse ends the streams that are being opened, and those who come; with nil they may come again.
 func (ss *streams) refuse(why error) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	ss.refused = why
+	if why == nil {
+		return
+	}
 	for o := range ss.open {
 		if o.opening() {
 			o.end(why, 0)
