@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/millrace/millrace/broker"
 	"github.com/millrace/millrace/broker/cluster"
@@ -73,7 +72,7 @@ func TestCluster(t *testing.T) {
 // testNothingIsMissed asks another node at once for each thing that was made.
 func testNothingIsMissed(t *testing.T, nodes []*node) {
 	module := guestModule(t, "mapper")
-	for i := range 12 {
+	for i := range 6 {
 		a, b := nodes[i%3], nodes[(i+1)%3]
 		tenant := fmt.Sprint("miss", i)
 		base := "/v1/tenants/" + tenant
@@ -196,26 +195,4 @@ func testSilentNodesAreTold(t *testing.T, nodes []*node) {
 		nodes[0].must("GET", "/v1/tenants/here/routes/q/viewers", nil, &doc)
 		return reflect.DeepEqual(doc.Silent, []string{"n3"}) && len(doc.Nodes) == 2
 	})
-}
-
-// TestWhatIsNotThereIsAskedForTogether: requests for nothing must not load the registry's leader.
-func TestWhatIsNotThereIsAskedForTogether(t *testing.T) {
-	asked := 0
-	ls := web.NewLookups(func() error {
-		asked++
-		time.Sleep(time.Millisecond)
-		return nil
-	})
-	var wg sync.WaitGroup
-	for range 1000 {
-		wg.Go(func() {
-			if err := ls(t.Context()); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	if asked < 1 || asked > 50 {
-		t.Errorf("1000 that miss something ask the leader %d times", asked)
-	}
 }
