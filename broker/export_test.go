@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -176,4 +177,23 @@ func (b *Broker) Failed(ctx context.Context, tb testing.TB, tenant string, err e
 	}
 	defer l.release()
 	return l.failed("publish", err)
+}
+
+// Streams is how many streams there are in accounts that have one, but for the server's own.
+func (b *Broker) Streams(ctx context.Context, tb testing.TB) (n int) {
+	tb.Helper()
+	z, err := b.node.server.Jsz(&server.JSzOptions{Accounts: true, Streams: true})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	app, err := b.operator.appAccount()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, a := range z.AccountDetails {
+		if a.Id != app.id {
+			n += len(a.Streams)
+		}
+	}
+	return n
 }

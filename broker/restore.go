@@ -83,8 +83,9 @@ type restoreJob struct {
 	order   int // of the parts, see partOrder
 	records records
 	stage   *stage
-	feed    *streamFeed // of the stream whose parts come now
-	history bool        // a history was made
+	feed    *streamFeed     // of the stream whose parts come now
+	history bool            // a history was made
+	wanted  []PluginVersion // whose bytes were stored
 	done    Restored
 }
 
@@ -197,8 +198,7 @@ func (j *restoreJob) takeRecord(rec backup.Record) error {
 	return j.records.add(rec)
 }
 
-// takePlugin stores the bytes of a version. Those that turn out to be no version's go with the next
-// start.
+// takePlugin stores the bytes of a version, and keeps them from being deleted until its record is there.
 func (j *restoreJob) takePlugin(ctx context.Context, p backup.Part) error {
 	hex := strings.TrimSuffix(strings.TrimPrefix(p.Name, backup.PluginsFolder+"/"), ".wasm")
 	digest := digestOf(p.Data)
@@ -212,6 +212,8 @@ func (j *restoreJob) takePlugin(ctx context.Context, p backup.Part) error {
 		return err
 	}
 	defer j.broker.store.give()
+	j.broker.store.wanted[digest]++
+	j.wanted = append(j.wanted, PluginVersion{Digest: digest})
 	return retry(ctx, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout) // a module takes its time
 		defer cancel()
@@ -296,11 +298,12 @@ func (j *restoreJob) end(ctx context.Context, ok bool) {
 		return
 	}
 	j.stage.nc.Close()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	j.unwant(ctx)
 	if ok {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-	defer cancel()
 	err := j.broker.finishDeletion(ctx, j.name) // it may have come as far as the tenant's record
 	if err == nil {
 		err = j.broker.dropStage(ctx, j.stage.uid)
@@ -308,4 +311,20 @@ func (j *restoreJob) end(ctx context.Context, ok bool) {
 	if err != nil {
 		j.broker.config.Logger.Warn("what a restore has left is still there", "tenant", j.name, "error", err)
 	}
+}
+
+// unwant lets go of the bytes that were stored.
+func (j *restoreJob) unwant(ctx context.Context) {
+	if len(j.wanted) == 0 {
+		return
+	}
+	store := j.broker.store
+	store.turn <- struct{}{} // those who have it give it back in time
+	defer store.give()
+	for _, version := range j.wanted {
+		if store.wanted[version.Digest]--; store.wanted[version.Digest] == 0 {
+			delete(store.wanted, version.Digest)
+		}
+	}
+	j.broker.dropUnused(ctx, j.wanted)
 }

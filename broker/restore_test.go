@@ -124,3 +124,108 @@ func TestRestoreIntoAnotherInstallation(t *testing.T) {
 
 var _ = context.Background
 var _ = source.ErrConflict
+
+// starts tells what a viewer gets who comes back with an id.
+func starts(t *testing.T, b *broker.Broker, name, id string) broker.Start {
+	t.Helper()
+	s := subscribe(t, b, name, broker.From{After: id}, "news")
+	defer s.Close()
+	return s.Start()
+}
+
+func TestIdsOutliveARestore(t *testing.T) {
+	b, _ := start(t, broker.Config{})
+	furnish(t, b, 10)
+	file := backUp(t, b, broker.BackupOptions{})
+	var later []broker.Position
+	for i := range 5 { // the installation goes on
+		later = append(later, publish(t, b, "acme", "news", fmt.Sprint("of the first life ", i)))
+	}
+	old := later[0].Epoch
+	restore(t, b, "acme", file, broker.RestoreOptions{Replace: true, WithoutSecrets: true})
+	first := publish(t, b, "acme", "news", "of the second life")
+	if first.Epoch == old || first.Seq != 11 {
+		t.Fatalf("first event after the restore is %s, the old history was %s", first, old)
+	}
+	for _, tt := range []struct {
+		name, id string
+		want     string // the position that it begins after
+		reset    bool
+	}{
+		{"an id of an event in the backup", old + "-4", first.Epoch + "-4", false},
+		{"one between outputs", old + "-4.2", first.Epoch + "-4.2", false},
+		{"the last one", old + "-10", first.Epoch + "-10", false},
+		{"one that was given after the backup", old + "-11", first.Epoch + "-11", true},
+		{"one of the new history", first.String(), first.String(), false},
+		{"one that it has not given yet", first.Epoch + "-12", first.String(), true},
+	} {
+		if got := starts(t, b, "acme", tt.id); got.Position.String() != tt.want || got.Reset != tt.reset || got.Gap {
+			t.Errorf("%s: %+v", tt.name, got)
+		}
+	}
+	sub := subscribe(t, b, "acme", broker.From{After: old + "-8"}, "news")
+	var got []string
+	for _, e := range readTo(t, sub, first) {
+		got = append(got, e.Data)
+	}
+	if fmt.Sprint(got) != "[event 9 event 10 of the second life]" {
+		t.Errorf("after %s-8 there is %v", old, got)
+	}
+	// And once more: ids of all lives are good as far as they are behind what is restored.
+	again := backUp(t, b, broker.BackupOptions{})
+	second := publish(t, b, "acme", "news", "lost again")
+	restore(t, b, "copy", again, broker.RestoreOptions{WithoutSecrets: true})
+	third := publish(t, b, "copy", "news", "of the third life")
+	for id, reset := range map[string]bool{
+		old + "-10": false, old + "-11": true, first.String(): false, second.String(): true, third.String(): false,
+	} {
+		if got := starts(t, b, "copy", id); got.Reset != reset {
+			t.Errorf("%s after two restores: %+v", id, got)
+		}
+	}
+}
+
+func TestRestoreRefuses(t *testing.T) {
+	from, _ := start(t, broker.Config{})
+	furnish(t, from, 10)
+	file, sealed := backUp(t, from, broker.BackupOptions{}), backUp(t, from, broker.BackupOptions{Key: newKey(t)})
+	other, err := backup.NewKey(bytes.Repeat([]byte("x"), 40))
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipped := bytes.Clone(file)
+	flipped[len(flipped)-3000] ^= 1
+	no := errors.New("no")
+	to, _ := start(t, broker.Config{})
+	tenant(t, to, "there", broker.Spec{})
+	for _, tt := range []struct {
+		name, tenant string
+		file         []byte
+		options      broker.RestoreOptions
+		want         error
+	}{
+		{"a tenant that exists", "there", file, broker.RestoreOptions{}, broker.ErrExists},
+		{"sealed secrets without the key", "acme", sealed, broker.RestoreOptions{}, broker.ErrKey},
+		{"with another key", "acme", sealed, broker.RestoreOptions{Key: other}, broker.ErrKey},
+		{"a file that was cut off", "acme", file[:len(file)-1024], broker.RestoreOptions{}, backup.ErrDamaged},
+		{"in the middle", "acme", file[:len(file)/2], broker.RestoreOptions{}, backup.ErrDamaged},
+		{"one byte is another", "acme", flipped, broker.RestoreOptions{}, backup.ErrDamaged},
+		{"what damaged, in place of a tenant", "there", flipped, broker.RestoreOptions{Replace: true}, backup.ErrDamaged},
+		{"what the caller refuses", "there", file, broker.RestoreOptions{Replace: true, Check: func(*broker.View) error { return no }}, no},
+	} {
+		_, err := to.Restore(within(t), tt.tenant, bytes.NewReader(tt.file), tt.options)
+		if !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		if _, err := to.View(within(t), "acme"); !errors.Is(err, broker.ErrNotFound) {
+			t.Errorf("%s: there is a tenant now: %v", tt.name, err)
+		}
+		if _, err := to.View(within(t), "there"); err != nil {
+			t.Errorf("%s: the other tenant: %v", tt.name, err)
+		}
+		if left := to.Streams(within(t), t); left != 0 {
+			t.Errorf("%s: %d streams are left", tt.name, left)
+		}
+	}
+	restore(t, to, "acme", sealed, broker.RestoreOptions{Key: newKey(t)})
+}
