@@ -38,7 +38,7 @@ type clientFlags struct {
 
 func (f clientFlags) client() (*client, error) { return f.serverFlags.client(f.Tenant) }
 
-// client calls the HTTP API of one server for one tenant.
+// client calls the HTTP API of one server for one tenant, or for the list of all.
 type client struct {
 	server *url.URL
 	token  string
@@ -67,7 +67,7 @@ func (f serverFlags) client(tenant string) (*client, error) {
 // call is one request to the API.
 type call struct {
 	method string
-	path   string // below /v1/tenants/{tenant}, escaped by pathOf
+	path   string // below /v1/tenants/{tenant}, escaped by pathOf; not looked at without a tenant
 	query  url.Values
 	header map[string]string
 	json   any       // the body as a value, or
@@ -98,7 +98,10 @@ func (c *client) do(ctx context.Context, q call, out any) error {
 // *problem.
 func (c *client) send(ctx context.Context, q call) (*http.Response, error) {
 	u := *c.server
-	u.RawPath = u.EscapedPath() + "/v1/tenants/" + url.PathEscape(c.tenant) + q.path
+	u.RawPath = u.EscapedPath() + "/v1/tenants"
+	if c.tenant != "" {
+		u.RawPath += "/" + url.PathEscape(c.tenant) + q.path
+	}
 	u.Path, _ = url.PathUnescape(u.RawPath)
 	u.RawQuery = q.query.Encode()
 	if q.json != nil {

@@ -32,17 +32,23 @@ func newProgress(r io.Reader, out io.Writer, label string, total int64) io.Reade
 // Read reads from below and draws, at most ten times a second and once at the end.
 func (p *progress) Read(b []byte) (int, error) {
 	n, err := p.r.Read(b)
-	p.done += int64(n)
-	now := time.Now()
-	switch {
-	case err != nil:
-		fmt.Fprintf(p.out, "\r%s\r", strings.Repeat(" ", len(p.bar())+2))
-	case now.Sub(p.drawn) >= 100*time.Millisecond:
-		p.drawn = now
-		fmt.Fprint(p.out, "\r"+p.bar())
+	if p.add(int64(n)); err != nil {
+		p.clear()
 	}
 	return n, err
 }
+
+// add counts and draws.
+func (p *progress) add(n int64) {
+	p.done += n
+	if now := time.Now(); now.Sub(p.drawn) >= 100*time.Millisecond {
+		p.drawn = now
+		fmt.Fprint(p.out, "\r"+p.bar())
+	}
+}
+
+// clear takes the bar away.
+func (p *progress) clear() { fmt.Fprintf(p.out, "\r%s\r", strings.Repeat(" ", len(p.bar())+2)) }
 
 const barWidth = 30
 

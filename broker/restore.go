@@ -32,6 +32,8 @@ type Restored struct {
 	Last    uint64 // the sequence that history ends with
 	Values  uint64 // stored by plugins
 	Secrets int
+
+	SecretsLeftOut int // that the tenant had when the backup was made
 }
 
 // Errors of Restore.

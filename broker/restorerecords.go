@@ -149,7 +149,7 @@ func (j *restoreJob) commit(ctx context.Context) error {
 	if err := j.checkBytes(ctx); err != nil { // a deletion may have met them before their records were there
 		return err
 	}
-	j.done.Tenant = *t
+	j.done.Tenant, j.done.SecretsLeftOut = *t, j.section.Secrets-j.done.Secrets
 	return j.claim(ctx, false)
 }
 

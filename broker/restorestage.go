@@ -31,6 +31,7 @@ type stageRecord struct {
 const (
 	stageKind  = "restores"
 	stageTouch = time.Minute
+	copiesWait = 10 * time.Minute // for the other nodes to have what was restored
 	stageAge   = 15 * time.Minute // after which nobody is at work on it, more than clocks may differ
 )
 
@@ -81,6 +82,8 @@ func (s *stage) current(ctx context.Context) error {
 	if s.broker.config.Cluster == nil {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, copiesWait)
+	defer cancel()
 	for try := 0; ; try++ {
 		if err := s.touch(ctx); err != nil {
 			return err

@@ -204,6 +204,9 @@ func (f *streamFeed) chunk(ctx context.Context, to string, b []byte) ([]byte, er
 	ctx, cancel := context.WithTimeout(ctx, feedWait)
 	defer cancel()
 	m, err := f.nc.RequestWithContext(ctx, to, b)
+	for try := 0; errors.Is(err, nats.ErrNoResponders) && try < 20 && pause(ctx, try); try++ {
+		m, err = f.nc.RequestWithContext(ctx, to, b) // that there is somebody may come later than the answer that says where
+	}
 	if err != nil {
 		return nil, fmt.Errorf("restore stream: %w", err)
 	}

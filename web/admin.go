@@ -36,6 +36,7 @@ func (s *Server) adminAPI(e *echo.Echo) {
 	s.sourceCalls(api)
 	s.secretCalls(api)
 	s.eventCalls(e, api)
+	s.backupCalls(e, api)
 }
 
 // accessSchema and originsSchema describe types of broker whose JSON is not their fields.

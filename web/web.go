@@ -94,6 +94,7 @@ type Server struct {
 	workers   *workers
 	logs      *lineLogs
 	remotes   *room // of streams that plugins have open
+	backups   *room // of backups and restores
 	writes    turns // of those who change one tenant's routes
 	draining  atomic.Bool
 	guests    sync.WaitGroup // callbacks of streams; they may outlive their handler by host's grace
@@ -127,6 +128,7 @@ func New(c Config) (*Server, error) {
 	s := &Server{
 		config: c, log: c.Logger, broker: c.Broker,
 		streams: newStreams(), logs: newLineLogs(), remotes: &room{most: int64(c.Remotes)},
+		backups: &room{most: maxBackups},
 	}
 	if s.writers, err = wire.New(wire.Config{LastWords: lastWords, Patience: c.WriteTimeout}); err != nil {
 		return nil, err
