@@ -95,6 +95,7 @@ func TestCluster(t *testing.T) {
 		{"a key has one holder", testKeysAreShared},
 		{"workers on all nodes do no harm", testWorkersEverywhere},
 		{"a node without data carries viewers, and holds no keys", testEdge},
+		{"a backup of one is restored to all", testRestoreToAll},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, c) })
 	}

@@ -197,3 +197,22 @@ func (b *Broker) Streams(ctx context.Context, tb testing.TB) (n int) {
 	}
 	return n
 }
+
+// KeepStages makes the restore that is under way unable to remove what it has made, as the end of the
+// process does.
+func (b *Broker) KeepStages(tb testing.TB) { b.system.Close() }
+
+// Copies is how many copies of the tenant's history are up to date.
+func (b *Broker) Copies(ctx context.Context, tb testing.TB, tenant string) (n int) {
+	tb.Helper()
+	b.withStream(ctx, tb, tenant, func(_ *link, s jetstream.Stream) error {
+		n = 1
+		for _, other := range s.CachedInfo().Cluster.Replicas {
+			if other.Current {
+				n++
+			}
+		}
+		return nil
+	})
+	return n
+}

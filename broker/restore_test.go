@@ -5,12 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/millrace/millrace/broker"
 	"github.com/millrace/millrace/broker/backup"
-	"github.com/millrace/millrace/broker/source"
 )
 
 // furnish gives acme one of everything, and events 1 to n.
@@ -59,7 +62,12 @@ func backUp(t *testing.T, b *broker.Broker, o broker.BackupOptions) []byte {
 
 func restore(t *testing.T, b *broker.Broker, name string, file []byte, o broker.RestoreOptions) broker.Restored {
 	t.Helper()
-	done, err := b.Restore(within(t), name, bytes.NewReader(file), o)
+	return restoreFrom(t, b, name, bytes.NewReader(file), o)
+}
+
+func restoreFrom(t *testing.T, b *broker.Broker, name string, r io.Reader, o broker.RestoreOptions) broker.Restored {
+	t.Helper()
+	done, err := b.Restore(within(t), name, r, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,9 +129,6 @@ func TestRestoreIntoAnotherInstallation(t *testing.T) {
 		t.Errorf("the next version is %d", v.Version)
 	}
 }
-
-var _ = context.Background
-var _ = source.ErrConflict
 
 // starts tells what a viewer gets who comes back with an id.
 func starts(t *testing.T, b *broker.Broker, name, id string) broker.Start {
@@ -228,4 +233,218 @@ func TestRestoreRefuses(t *testing.T) {
 		}
 	}
 	restore(t, to, "acme", sealed, broker.RestoreOptions{Key: newKey(t)})
+}
+
+// TestBackupWhileItIsUsed: events come one by one and in batches, and all keys change all the time.
+func TestBackupWhileItIsUsed(t *testing.T) {
+	b, _ := start(t, broker.Config{})
+	tenant(t, b, "acme", broker.Spec{})
+	const keys, batch = 50, 10
+	using, stop := context.WithCancel(within(t))
+	defer stop()
+	var wg sync.WaitGroup
+	var values, batches atomic.Int64
+	wg.Go(func() {
+		for round := 1; using.Err() == nil; round++ {
+			for key := range keys {
+				if err := b.KVPut(within(t), "acme", fmt.Sprint("key", key), []byte(strconv.Itoa(round)), 0); err != nil {
+					t.Error(err)
+				}
+			}
+			values.Store(int64(round))
+		}
+	})
+	wg.Go(func() {
+		for n := 0; using.Err() == nil; n++ {
+			ps := make([]broker.Publication, batch)
+			for i := range ps {
+				ps[i] = broker.Publication{Subject: "batch", Data: strconv.Itoa(n)}
+			}
+			if _, err := b.PublishBatch(within(t), "acme", ps); err != nil {
+				t.Error(err)
+			}
+			batches.Store(int64(n))
+		}
+	})
+	for i := range 5 {
+		name := fmt.Sprint("copy-", i)
+		for round := values.Load() + 2; values.Load() < round; {
+			publish(t, b, "acme", "single", "x")
+		}
+		last, written, whole := publish(t, b, "acme", "single", "the last before"), values.Load(), batches.Load()
+		done := restore(t, b, name, backUp(t, b, broker.BackupOptions{}), broker.RestoreOptions{})
+		if done.Last < last.Seq || done.Events != done.Last {
+			t.Errorf("restored %+v, what was acknowledged is %s", done, last)
+		}
+		counts := map[string]int{}
+		for n, e := range readTo(t, subscribe(t, b, name, broker.From{Earliest: true}, ">"), broker.Position{Seq: done.Last}) {
+			if e.Seq != uint64(n+1) {
+				t.Fatalf("event %d is at %d", n+1, e.Seq)
+			}
+			if e.Subject == "batch" {
+				counts[e.Data]++
+			}
+		}
+		for n := range int(whole) + 1 {
+			if counts[strconv.Itoa(n)] != batch {
+				t.Errorf("batch %d was acknowledged before, and has %d events", n, counts[strconv.Itoa(n)])
+			}
+		}
+		for data, n := range counts {
+			if n != batch {
+				t.Errorf("of batch %s there are %d events", data, n)
+			}
+		}
+		for key := range keys {
+			value, err := b.KVGet(within(t), name, fmt.Sprint("key", key))
+			if round, _ := strconv.Atoi(string(value)); err != nil || int64(round) < written {
+				t.Errorf("key %d is of round %q, %v; round %d was done", key, value, err, written)
+			}
+		}
+	}
+	stop()
+	wg.Wait()
+}
+
+func TestARestoredSourceGoesOnWhereItsEventsEnd(t *testing.T) {
+	from, _ := start(t, broker.Config{})
+	s := feed(t, from, broker.Spec{})
+	at := appendTo(t, s, cursorOf(t, s), "2", "a", "b")
+	file := backUp(t, from, broker.BackupOptions{})
+	appendTo(t, s, at, "3", "c")
+	to, _ := start(t, broker.Config{})
+	restore(t, to, "acme", file, broker.RestoreOptions{})
+	s = storeOf(t, to)
+	if at = cursorOf(t, s); at.LastEventID != "2" || at.Revision != 1 {
+		t.Errorf("it goes on at %+v", at)
+	}
+	appendTo(t, s, at, "3", "c")
+	if got := fmt.Sprint(stored(t, to)); got != "[a b c]" {
+		t.Errorf("there is %s", got)
+	}
+	for name, o := range map[string]broker.RestoreOptions{"copy": {}, "still": {StopSources: true}} {
+		restore(t, to, name, file, o)
+		if v, err := to.View(within(t), name); err != nil || !v.Sources["feed"].Stopped {
+			t.Errorf("the source of %s is not stopped: %v", name, err)
+		}
+	}
+}
+
+// breaking reads up to a point and then calls meet, once, and goes on or fails as that says.
+type breaking struct {
+	r    io.Reader
+	left int
+	meet func() error
+}
+
+func (b *breaking) Read(p []byte) (int, error) {
+	if b.left == 0 && b.meet != nil {
+		meet := b.meet
+		b.meet = nil
+		if err := meet(); err != nil {
+			return 0, err
+		}
+	}
+	if b.meet != nil {
+		p = p[:min(len(p), b.left)]
+	}
+	n, err := b.r.Read(p)
+	b.left = max(0, b.left-n)
+	return n, err
+}
+
+// TestARestoreThatIsCutOff: what it has made by then goes, at once or with the next start, and it can be
+// repeated.
+func TestARestoreThatIsCutOff(t *testing.T) {
+	from, _ := start(t, broker.Config{})
+	furnish(t, from, 10)
+	fill(t, from, "acme", 50_000, 1, 200)
+	file := backUp(t, from, broker.BackupOptions{})
+	dir := t.TempDir()
+	to, stop := start(t, broker.Config{Dir: dir})
+	cut := errors.New("cut")
+	seen := false
+	_, err := to.Restore(within(t), "acme", &breaking{bytes.NewReader(file), len(file) * 9 / 10, func() error {
+		seen = to.Streams(within(t), t) > 0
+		return cut
+	}}, broker.RestoreOptions{})
+	if !errors.Is(err, cut) || !seen {
+		t.Errorf("restored: %v; something was made: %t", err, seen)
+	}
+	if n := to.Streams(within(t), t); n != 0 {
+		t.Errorf("%d streams are left", n)
+	}
+	// The same by the end of the process, which removes nothing.
+	_, err = to.Restore(within(t), "acme", &breaking{bytes.NewReader(file), len(file) * 9 / 10, func() error {
+		to.KeepStages(t)
+		return cut
+	}}, broker.RestoreOptions{})
+	if !errors.Is(err, cut) || to.Streams(within(t), t) == 0 {
+		t.Fatalf("restored: %v", err)
+	}
+	stop()
+	to, _ = start(t, broker.Config{Dir: dir})
+	for to.Streams(within(t), t) > 0 {
+		if err := to.Check(within(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := to.View(within(t), "acme"); !errors.Is(err, broker.ErrNotFound) {
+		t.Errorf("after the next start: %v", err)
+	}
+	if done := restore(t, to, "acme", file, broker.RestoreOptions{WithoutSecrets: true}); done.Events != 50_010 {
+		t.Errorf("repeated, it restores %+v", done)
+	}
+}
+
+// TestASenderMayPause: for longer than the server waits for a restore by itself, which is five seconds.
+func TestASenderMayPause(t *testing.T) {
+	b, _ := start(t, broker.Config{})
+	furnish(t, b, 10)
+	fill(t, b, "acme", 50_000, 1, 200)
+	file := backUp(t, b, broker.BackupOptions{})
+	done := restoreFrom(t, b, "copy", &breaking{bytes.NewReader(file), len(file) * 9 / 10, func() error {
+		<-time.After(7 * time.Second)
+		return nil
+	}}, broker.RestoreOptions{})
+	if done.Events != 50_010 {
+		t.Errorf("restored %+v", done)
+	}
+}
+
+func testRestoreToAll(t *testing.T, c *nodes) {
+	alone, _ := start(t, broker.Config{})
+	furnish(t, alone, 1000)
+	file := backUp(t, alone, broker.BackupOptions{Key: newKey(t)})
+	id := starts(t, alone, "acme", "").Position
+	id.Seq = 990
+	for i, name := range []string{"one-to-three", "again"} {
+		restore(t, c.brokers[i], name, file, broker.RestoreOptions{Key: newKey(t)})
+		if i > 0 { // and from these, in its own place
+			var again bytes.Buffer
+			if err := c.brokers[2].Backup(within(t), name, broker.BackupOptions{Key: newKey(t)}, &again); err != nil {
+				t.Fatal(err)
+			}
+			restore(t, c.brokers[0], name, again.Bytes(), broker.RestoreOptions{Key: newKey(t), Replace: true})
+		}
+		for n, b := range c.brokers {
+			if v, err := b.Fresh(within(t), name); err != nil || len(v.Routes) != 1 || len(v.Plugins["p"].Versions) != 2 {
+				t.Errorf("node %d has %+v, %v", n, v, err)
+			}
+			if got, err := b.Secret(within(t), name, "key"); got != plain || err != nil {
+				t.Errorf("node %d has the secret %q, %v", n, got, err)
+			}
+			if got, err := b.KVGet(within(t), name, "k1"); string(got) != "new" || err != nil {
+				t.Errorf("node %d has the value %q, %v", n, got, err)
+			}
+			s := subscribe(t, b, name, broker.From{After: id.String()}, "news")
+			if got := readTo(t, s, broker.Position{Seq: 1000}); len(got) != 10 || got[0].Data != "event 991" {
+				t.Errorf("node %d goes on with %d events", n, len(got))
+			}
+			s.Close()
+			if copies := b.Copies(within(t), t, name); copies != 3 {
+				t.Errorf("node %d knows of %d copies", n, copies)
+			}
+		}
+	}
 }
