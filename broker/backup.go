@@ -326,7 +326,7 @@ func (j *backupJob) writeStreams(ctx context.Context, file *backup.Writer) error
 			if m.Header["KV-Operation"] != nil {
 				return nil // the marker of a deleted key
 			}
-			return lines.Add(m)
+			return lines.AddMessage(m)
 		})
 		if err := errors.Join(err, lines.Close()); err != nil {
 			return err
@@ -335,7 +335,7 @@ func (j *backupJob) writeStreams(ctx context.Context, file *backup.Writer) error
 	if h := j.section.History; h != nil && h.Last >= h.First {
 		lines := file.NewLines(j.section.Name, backup.HistoryFolder)
 		r := streamReader{link: j.link, stream: historyStream, subject: eventPrefix + ">", last: h.Last}
-		err := r.read(ctx, h.First, func(m backup.Message) error { return lines.Add(m) })
+		err := r.read(ctx, h.First, lines.AddMessage)
 		return errors.Join(err, lines.Close())
 	}
 	return nil

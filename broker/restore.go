@@ -231,7 +231,7 @@ func (j *restoreJob) takeValues(ctx context.Context, p backup.Part) (err error) 
 			return err
 		}
 	}
-	return backup.EachLine(p, func(m backup.Message) error {
+	return backup.EachMessage(p, func(m backup.Message) error {
 		if !strings.HasPrefix(m.Subject, strings.TrimSuffix(kvSubjects, ">")) {
 			return fmt.Errorf("%w: %q is no key", backup.ErrDamaged, m.Subject)
 		}
@@ -244,7 +244,7 @@ func (j *restoreJob) takeEvents(ctx context.Context, p backup.Part) error {
 	if err := j.beginHistory(ctx); err != nil {
 		return err
 	}
-	return backup.EachLine(p, func(m backup.Message) error {
+	return backup.EachMessage(p, func(m backup.Message) error {
 		if !strings.HasPrefix(m.Subject, eventPrefix) || strings.ContainsFunc(m.Subject, unicode.IsSpace) {
 			return fmt.Errorf("%w: %q is no event's subject", backup.ErrDamaged, m.Subject)
 		}

@@ -2,7 +2,6 @@ package backup
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -60,44 +59,35 @@ type messageLine struct {
 	Subject string              `json:"subject"`
 	Header  map[string][]string `json:"header,omitempty"`
 	Data    *string             `json:"data,omitempty"`
-	Base64  *string             `json:"base64,omitempty"`
+	Base64  *[]byte             `json:"base64,omitempty"`
 }
 
-// MarshalJSON writes a line's JSON.
-func (m Message) MarshalJSON() ([]byte, error) {
+// AddMessage adds a message as a line.
+func (l *Lines) AddMessage(m Message) error {
 	line := messageLine{Seq: m.Seq, Time: m.Time.UTC(), Subject: m.Subject, Header: m.Header}
-	text := string(m.Data)
 	if utf8.Valid(m.Data) {
+		text := string(m.Data)
 		line.Data = &text
 	} else {
-		text = base64.StdEncoding.EncodeToString(m.Data)
-		line.Base64 = &text
+		line.Base64 = &m.Data
 	}
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	err := e.Encode(line)
-	return b.Bytes(), err
+	return l.Add(&line)
 }
 
-// UnmarshalJSON reads what MarshalJSON writes.
-func (m *Message) UnmarshalJSON(b []byte) error {
-	var line messageLine
-	if err := json.Unmarshal(b, &line); err != nil {
-		return err
-	}
-	*m = Message{Seq: line.Seq, Time: line.Time, Subject: line.Subject, Header: line.Header}
-	switch {
-	case line.Data != nil && line.Base64 == nil:
-		m.Data = []byte(*line.Data)
-	case line.Base64 != nil && line.Data == nil:
-		data, err := base64.StdEncoding.DecodeString(*line.Base64)
-		m.Data = data
-		return err
-	default:
-		return fmt.Errorf("message %d has not one of data and base64", m.Seq)
-	}
-	return nil
+// EachMessage is EachLine for messages. They keep nothing of the part.
+func EachMessage(p Part, use func(Message) error) error {
+	return EachLine(p, func(line messageLine) error {
+		m := Message{Seq: line.Seq, Time: line.Time, Subject: line.Subject, Header: line.Header}
+		switch {
+		case line.Data != nil && line.Base64 == nil:
+			m.Data = []byte(*line.Data)
+		case line.Base64 != nil && line.Data == nil:
+			m.Data = *line.Base64
+		default:
+			return damaged("message %d of %s/%s has not one of data and base64", m.Seq, p.Tenant, p.Name)
+		}
+		return use(m)
+	})
 }
 
 // JSON adds a part that is one JSON document.

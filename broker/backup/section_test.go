@@ -2,7 +2,6 @@ package backup_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,18 +21,37 @@ func TestMessagesAreKeptAsTheyAre(t *testing.T) {
 		{Seq: 3, Time: at, Subject: "ev.a", Data: []byte{0xff, 0, 1}},
 		{Seq: 1 << 63, Time: at, Subject: "$KV.KV.x", Data: []byte("\u2028")},
 	} {
-		line, err := json.Marshal(m)
+		var file bytes.Buffer
+		w, err := backup.NewWriter(&file, backup.Head{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		var got backup.Message
-		if err := json.Unmarshal(line, &got); err != nil || !reflect.DeepEqual(got, m) {
-			t.Errorf("%s is read as %+v, %v; it was %+v", line, got, err, m)
+		lines := w.NewLines("acme", backup.HistoryFolder)
+		if err := errors.Join(lines.AddMessage(m), lines.Close(), w.EndTenant(), w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		r, err := backup.NewReader(&file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := r.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = backup.EachMessage(p, func(got backup.Message) error {
+			if !reflect.DeepEqual(got, m) {
+				t.Errorf("%s is read as %+v; it was %+v", p.Data, got, m)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
 		}
 	}
 	for _, line := range []string{`{"seq":1}`, `{"data":"a","base64":"YQ=="}`, `{"base64":"?"}`} {
-		if err := json.Unmarshal([]byte(line), new(backup.Message)); err == nil {
-			t.Errorf("%s is taken", line)
+		err := backup.EachMessage(backup.Part{Data: []byte(line)}, func(backup.Message) error { return nil })
+		if !errors.Is(err, backup.ErrDamaged) {
+			t.Errorf("%s: %v", line, err)
 		}
 	}
 }
@@ -48,7 +66,7 @@ func TestLinesAreParts(t *testing.T) {
 	data := bytes.Repeat([]byte("x"), 1<<20)
 	const n = 10
 	for i := range n {
-		if err := lines.Add(backup.Message{Seq: uint64(i + 1), Data: data}); err != nil {
+		if err := lines.AddMessage(backup.Message{Seq: uint64(i + 1), Data: data}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -72,7 +90,7 @@ func TestLinesAreParts(t *testing.T) {
 			continue
 		}
 		parts++
-		err = backup.EachLine(p, func(m backup.Message) error {
+		err = backup.EachMessage(p, func(m backup.Message) error {
 			if seq++; m.Seq != seq || len(m.Data) != len(data) {
 				return fmt.Errorf("message %d is %d", seq, m.Seq)
 			}
