@@ -58,7 +58,7 @@ func publish(t *testing.T, n *cluster.Node, texts ...string) []string {
 	t.Helper()
 	var lines bytes.Buffer
 	for _, text := range texts {
-		fmt.Fprintf(&lines, "{\"subject\": \"news\", \"data\": %q, \"key\": %q}\n", text, text)
+		fmt.Fprintf(&lines, "{\"subject\": \"news\", \"data\": %q}\n", text)
 	}
 	return strings.Fields(string(millrace(t, n, lines.Bytes(), "publish", "--tenant", "acme", "--ndjson")))
 }
