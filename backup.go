@@ -8,49 +8,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"github.com/millrace/millrace/broker/backup"
-	"github.com/millrace/millrace/web"
 )
-
-// keyFlags name the key of a backup's secrets.
-type keyFlags struct {
-	KeyFile string `placeholder:"FILE" help:"Key that secrets are sealed with: a private file of 32 random bytes or more."`
-}
-
-// key reads the key file, nil if there is none.
-func (f keyFlags) key() (*backup.Key, error) {
-	if f.KeyFile == "" {
-		return nil, nil
-	}
-	info, err := os.Stat(f.KeyFile)
-	if err != nil {
-		return nil, err
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
-		return nil, fmt.Errorf("%s can be read by others (mode %04o): make it private with chmod 600", f.KeyFile, mode)
-	}
-	if info.Size() > 64<<10 {
-		return nil, fmt.Errorf("%s is too big for a key", f.KeyFile)
-	}
-	b, err := os.ReadFile(f.KeyFile)
-	if err != nil {
-		return nil, err
-	}
-	key, err := backup.NewKey(b)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w, as head -c 32 /dev/urandom makes them", f.KeyFile, err)
-	}
-	return key, nil
-}
-
-func keyHeader(key *backup.Key) map[string]string {
-	if key == nil {
-		return nil
-	}
-	return map[string]string{web.BackupKeyHeader: key.Text()}
-}
 
 type backupCommand struct {
 	serverFlags
@@ -211,32 +171,4 @@ func (c *counter) Write(b []byte) (int, error) {
 	n, err := c.w.Write(b)
 	c.n += int64(n)
 	return n, err
-}
-
-// bar is a progress bar of what is about so many bytes, while somebody looks on.
-type bar struct {
-	p *progress // nil while nothing is drawn
-	l string
-	w io.Writer
-}
-
-func newBar(w io.Writer, label string) *bar { return &bar{l: label, w: w} }
-
-// expect says how many bytes there are to come, about.
-func (b *bar) expect(total int64) {
-	if total >= barBytes && isTerminal(b.w) {
-		b.p = &progress{out: b.w, label: b.l, total: total}
-	}
-}
-
-func (b *bar) add(n int) {
-	if b.p != nil {
-		b.p.add(int64(n))
-	}
-}
-
-func (b *bar) end() {
-	if b.p != nil {
-		b.p.clear()
-	}
 }

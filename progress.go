@@ -68,3 +68,31 @@ func bytesText(n int64) string {
 	}
 	return fmt.Sprintf("%d bytes", n)
 }
+
+// bar is a progress bar of what is about so many bytes, while somebody looks on.
+type bar struct {
+	p *progress // nil while nothing is drawn
+	l string
+	w io.Writer
+}
+
+func newBar(w io.Writer, label string) *bar { return &bar{l: label, w: w} }
+
+// expect says how many bytes there are to come, about.
+func (b *bar) expect(total int64) {
+	if total >= barBytes && isTerminal(b.w) {
+		b.p = &progress{out: b.w, label: b.l, total: total}
+	}
+}
+
+func (b *bar) add(n int) {
+	if b.p != nil {
+		b.p.add(int64(n))
+	}
+}
+
+func (b *bar) end() {
+	if b.p != nil {
+		b.p.clear()
+	}
+}
