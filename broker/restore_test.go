@@ -157,7 +157,7 @@ func TestRestoreRefuses(t *testing.T) {
 		if _, err := to.View(within(t), "there"); err != nil {
 			t.Errorf("%s: the other tenant: %v", tt.name, err)
 		}
-		if left := to.Streams(within(t), t); left != 0 {
+		if left := to.Streams(t); left != 0 {
 			t.Errorf("%s: %d streams are left", tt.name, left)
 		}
 	}
@@ -192,20 +192,20 @@ func (b *breaking) Read(p []byte) (int, error) {
 func TestARestoreThatIsCutOff(t *testing.T) {
 	from, _ := start(t, broker.Config{})
 	furnish(t, from, 10)
-	fill(t, from, "acme", 50_000, 1, 200)
+	fill(t, from, "acme", 20_000, 1, 200)
 	file := backUp(t, from, broker.BackupOptions{})
 	dir := t.TempDir()
 	to, stop := start(t, broker.Config{Dir: dir})
 	cut := errors.New("cut")
 	seen := false
 	_, err := to.Restore(within(t), "acme", &breaking{bytes.NewReader(file), len(file) * 9 / 10, func() error {
-		seen = to.Streams(within(t), t) > 0
+		seen = to.Streams(t) > 0
 		return cut
 	}}, broker.RestoreOptions{})
 	if !errors.Is(err, cut) || !seen {
 		t.Errorf("restored: %v; something was made: %t", err, seen)
 	}
-	if n := to.Streams(within(t), t); n != 0 {
+	if n := to.Streams(t); n != 0 {
 		t.Errorf("%d streams are left", n)
 	}
 	// The same by the end of the process, which removes nothing.
@@ -213,12 +213,12 @@ func TestARestoreThatIsCutOff(t *testing.T) {
 		to.KeepStages(t)
 		return cut
 	}}, broker.RestoreOptions{})
-	if !errors.Is(err, cut) || to.Streams(within(t), t) == 0 {
+	if !errors.Is(err, cut) || to.Streams(t) == 0 {
 		t.Fatalf("restored: %v", err)
 	}
 	stop()
 	to, _ = start(t, broker.Config{Dir: dir})
-	for to.Streams(within(t), t) > 0 {
+	for to.Streams(t) > 0 {
 		if err := to.Check(within(t)); err != nil {
 			t.Fatal(err)
 		}
@@ -226,7 +226,7 @@ func TestARestoreThatIsCutOff(t *testing.T) {
 	if _, err := to.View(within(t), "acme"); !errors.Is(err, broker.ErrNotFound) {
 		t.Errorf("after the next start: %v", err)
 	}
-	if done := restore(t, to, "acme", file, broker.RestoreOptions{WithoutSecrets: true}); done.Events != 50_010 {
+	if done := restore(t, to, "acme", file, broker.RestoreOptions{WithoutSecrets: true}); done.Events != 20_010 {
 		t.Errorf("repeated, it restores %+v", done)
 	}
 }
@@ -235,13 +235,13 @@ func TestARestoreThatIsCutOff(t *testing.T) {
 func TestASenderMayPause(t *testing.T) {
 	b, _ := start(t, broker.Config{})
 	furnish(t, b, 10)
-	fill(t, b, "acme", 50_000, 1, 200)
+	fill(t, b, "acme", 20_000, 1, 200)
 	file := backUp(t, b, broker.BackupOptions{})
 	done := restoreFrom(t, b, "copy", &breaking{bytes.NewReader(file), len(file) * 9 / 10, func() error {
 		<-time.After(7 * time.Second)
 		return nil
 	}}, broker.RestoreOptions{})
-	if done.Events != 50_010 {
+	if done.Events != 20_010 {
 		t.Errorf("restored %+v", done)
 	}
 }

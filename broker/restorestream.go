@@ -143,6 +143,22 @@ func (f *streamFeed) send(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err = f.sendAll(ctx, to, held); err != nil {
+		// The server is told that nothing more comes, and gives up at once what it would wait for.
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		_, _ = f.chunk(ending, to, nil)
+		return err
+	}
+	answer, err := f.chunk(ctx, to, nil)
+	if err == nil && len(answer) == 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// sendAll passes the server the chunk held and all that follow.
+func (f *streamFeed) sendAll(ctx context.Context, to string, held []byte) error {
 	pace := time.NewTicker(feedPace)
 	defer pace.Stop()
 	for {
@@ -150,7 +166,8 @@ func (f *streamFeed) send(ctx context.Context) error {
 		select {
 		case next, more := <-f.chunks:
 			if held = next; !more {
-				return f.end(ctx, to, now)
+				_, err := f.chunk(ctx, to, now)
+				return err
 			}
 		case <-pace.C:
 			if len(held) < 2 {
@@ -217,17 +234,6 @@ func (f *streamFeed) chunk(ctx context.Context, to string, b []byte) ([]byte, er
 		return nil, fmt.Errorf("restore stream: %w", answer.Error)
 	}
 	return m.Data, nil
-}
-
-func (f *streamFeed) end(ctx context.Context, to string, last []byte) error {
-	if _, err := f.chunk(ctx, to, last); err != nil {
-		return err
-	}
-	answer, err := f.chunk(ctx, to, nil)
-	if err == nil && len(answer) == 0 {
-		err = io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 // encodeHeader is h as it is stored, nothing for none.
