@@ -136,7 +136,7 @@ func tenantNames(ctx context.Context, f serverFlags) ([]string, error) {
 		return nil, err
 	}
 	var answer struct{ Tenants []struct{ Name string } }
-	if err := client.do(ctx, call{method: http.MethodGet}, &answer); err != nil {
+	if err := client.do(ctx, call{method: http.MethodGet, path: pathOf("tenants")}, &answer); err != nil {
 		return nil, err
 	}
 	names := make([]string, len(answer.Tenants))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -16,7 +17,7 @@ import (
 )
 
 // serverConfig says how a server runs. Every field is needed but Node, Fsync, Compiler and the
-// last three.
+// last five.
 type serverConfig struct {
 	Data       string   // folder, which nobody else uses while the server runs
 	Cache      string   // folder of compiled plugins
@@ -30,6 +31,18 @@ type serverConfig struct {
 	AllowPrivateOutbound bool   // sources and callbacks may reach loopback and private addresses
 	MetricsToken         string // opens /metrics besides the operator's
 	Cluster              *broker.Cluster
+	TLSCert, TLSKey      string // files of HTTPS
+}
+
+// noticeTime is long enough for a balancer that probes each second to have seen twice that a node drains.
+const noticeTime = 3 * time.Second
+
+// notice is how long a drain takes at least. Nobody balances a node that is alone.
+func (c serverConfig) notice() time.Duration {
+	if c.Cluster == nil {
+		return 0
+	}
+	return min(noticeTime, c.Drain)
 }
 
 // server is one node: broker, host and web, wired together.
@@ -59,8 +72,9 @@ func newServer(ctx context.Context, c serverConfig) (*server, error) {
 	v, _ := version()
 	s.web, err = web.New(web.Config{
 		Broker: s.broker, Host: s.host, AdminToken: c.AdminToken,
-		Logger: c.Logger, Drain: c.Drain, Version: v, Node: c.Node,
+		Logger: c.Logger, Drain: c.Drain, Notice: c.notice(), Version: v, Node: c.Node,
 		AllowPrivateOutbound: c.AllowPrivateOutbound, MetricsToken: c.MetricsToken,
+		CertFile: c.TLSCert, KeyFile: c.TLSKey,
 	})
 	if err != nil {
 		return nil, errors.Join(err, s.host.Close(ctx))
@@ -97,10 +111,13 @@ func listen(address string) (net.Listener, error) {
 }
 
 // baseURL is where l is reached from this machine.
-func baseURL(l net.Listener) string {
-	address, ok := l.Addr().(*net.TCPAddr)
-	if ok && address.IP.IsUnspecified() {
-		return fmt.Sprintf("http://127.0.0.1:%d", address.Port)
+func baseURL(l net.Listener, tls bool) string {
+	u := url.URL{Scheme: "http", Host: l.Addr().String()}
+	if tls {
+		u.Scheme = "https"
 	}
-	return "http://" + l.Addr().String()
+	if address, ok := l.Addr().(*net.TCPAddr); ok && address.IP.IsUnspecified() {
+		u.Host = fmt.Sprintf("127.0.0.1:%d", address.Port)
+	}
+	return u.String()
 }

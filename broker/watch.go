@@ -3,7 +3,7 @@ package broker
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"maps"
 	"time"
 
@@ -35,10 +35,14 @@ func (r *registry) watch(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-r.stalled:
+			if whole == nil { // else it has only just begun
+				return errors.New("it does not show what is stored")
+			}
 		case entry, ok := <-w.Updates():
 			switch {
 			case !ok:
-				return fmt.Errorf("watch ended")
+				return errors.New("it ended")
 			case entry == nil: // the end of what there was
 				r.showWhole(whole, revision)
 				whole = nil

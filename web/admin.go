@@ -2,11 +2,13 @@ package web
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -16,11 +18,16 @@ import (
 	"github.com/millrace/millrace/broker"
 )
 
+// strictCasing makes huma take a field in another letter case for the unknown field that it is. It is
+// a switch for the whole process.
+var strictCasing = sync.OnceFunc(func() { huma.ValidateStrictCasing = true })
+
 // adminAPI registers everything under /v1. Handlers' types are the OpenAPI document.
 func (s *Server) adminAPI(e *echo.Echo) {
+	strictCasing()
 	config := huma.DefaultConfig("Millrace", s.config.Version)
-	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "/v1/openapi", "", ""
-	config.CreateHooks = nil // no $schema links in answers
+	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", "" // see openAPI
+	config.CreateHooks = nil                                             // no $schema links in answers
 	config.Transformers = append(config.Transformers, hideValues)
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
 	registry := config.Components.Schemas
@@ -29,6 +36,7 @@ func (s *Server) adminAPI(e *echo.Echo) {
 	api := humaecho.New(e, config)
 	api.UseMiddleware(s.admitCall(api), jsonByDefault)
 
+	s.nodeCalls(api)
 	s.tenantCalls(api)
 	s.tokenCalls(api)
 	s.pluginCalls(api)
@@ -37,6 +45,20 @@ func (s *Server) adminAPI(e *echo.Echo) {
 	s.secretCalls(api)
 	s.eventCalls(e, api)
 	s.backupCalls(e, api)
+	e.GET("/v1/openapi.json", openAPI(api))
+}
+
+// openAPI serves the document. huma's own handler fills a variable at the first request without a
+// lock, and serves three more forms that nobody asked for.
+func openAPI(api huma.API) echo.HandlerFunc {
+	document := sync.OnceValues(func() ([]byte, error) { return json.Marshal(api.OpenAPI()) })
+	return func(c echo.Context) error {
+		doc, err := document()
+		if err != nil {
+			return err
+		}
+		return c.Blob(http.StatusOK, "application/openapi+json", doc)
+	}
 }
 
 // accessSchema and originsSchema describe types of broker whose JSON is not their fields.
@@ -122,6 +144,16 @@ func (s *Server) admitTenant(c echo.Context, scope string, subjects []string) (*
 
 // admitCaller checks a call of the admin API against the tenant in its path.
 func (s *Server) admitCaller(c echo.Context, scope string, subjects []string) (*broker.View, principal, error) {
+	view, who, err := s.admitCallerNow(c, scope, subjects)
+	again, err := s.again(c.Request().Context(), err)
+	if !again {
+		return view, who, err
+	}
+	return s.admitCallerNow(c, scope, subjects)
+}
+
+// admitCallerNow is admitCaller with what this node knows.
+func (s *Server) admitCallerNow(c echo.Context, scope string, subjects []string) (*broker.View, principal, error) {
 	name := c.Param("tenant")
 	var view *broker.View
 	var missing error
@@ -143,10 +175,16 @@ func (s *Server) admitCaller(c echo.Context, scope string, subjects []string) (*
 	return view, who, nil
 }
 
-// register adds a call whose errors become problem documents; the cause of a 500 goes to the log.
+// register adds a call whose errors become problem documents; the cause of a 500 goes to the log. A
+// call that does not find what it is about is made again with what other nodes have written, so it
+// must not have done anything by then.
 func register[I, O any](s *Server, api huma.API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handler(ctx, in)
+		again, err := s.again(ctx, err)
+		if again {
+			out, err = handler(ctx, in)
+		}
 		if err == nil {
 			return out, nil
 		}
@@ -180,7 +218,7 @@ func (s *Server) settle(ctx context.Context, tenant string) error {
 func (s *Server) Calls() []string {
 	var calls []string
 	for _, r := range s.echo.Routes() {
-		if !strings.HasPrefix(r.Path, "/v1/tenants") {
+		if !strings.HasPrefix(r.Path, "/v1/tenants") && !strings.HasPrefix(r.Path, "/v1/nodes") {
 			continue
 		}
 		segments := strings.Split(r.Path, "/")

@@ -36,11 +36,16 @@ type Config struct {
 	Node       string // this node's name, as the broker has it; default n1
 
 	Drain        time.Duration // over which open streams are ended when Run's context does; default 30 s
+	Notice       time.Duration // that a drain by Run's context takes at least, so that a balancer has seen it; default none
+	Apart        time.Duration // that the node may be without most of the others before its viewers are sent elsewhere; default 10 s
 	WriteTimeout time.Duration // that a viewer without keep-alives may take none of what waits for it; default 15 s
 	Viewers      int           // streams open at most; default is what open files allow, up to 100,000
 	QueueBytes   int           // waiting for one viewer of a callback of its own at most; default 256 KiB
 	RingBytes    int           // of recent frames per channel; default 1 MiB
 	MaxBodyBytes int64         // of a publish batch; default 16 MiB
+
+	CertFile, KeyFile string        // of HTTPS, in PEM; without them it is plain HTTP
+	CertCheck         time.Duration // between looks at them for a change; default 10 s
 
 	AllowPrivateOutbound bool   // sources and open may reach loopback and private addresses: for development
 	Sources              int    // that this node runs at most, others wait; default 1,000
@@ -52,11 +57,13 @@ type Config struct {
 func (c Config) withDefaults() (_ Config, err error) {
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	c.Drain = cmp.Or(c.Drain, 30*time.Second)
+	c.Apart = cmp.Or(c.Apart, 10*time.Second)
 	c.WriteTimeout = cmp.Or(c.WriteTimeout, 15*time.Second)
 	c.Viewers = cmp.Or(c.Viewers, defaultViewers(openFiles()))
 	c.QueueBytes = cmp.Or(c.QueueBytes, 256<<10)
 	c.RingBytes = cmp.Or(c.RingBytes, 1<<20)
 	c.MaxBodyBytes = cmp.Or(c.MaxBodyBytes, 16<<20)
+	c.CertCheck = cmp.Or(c.CertCheck, 10*time.Second)
 	c.Node = cmp.Or(c.Node, "n1")
 	c.Sources = cmp.Or(c.Sources, 1000)
 	c.Remotes = cmp.Or(c.Remotes, 1000)
@@ -70,7 +77,10 @@ func (c Config) withDefaults() (_ Config, err error) {
 	if n := len(c.MetricsToken); n > 0 && n < 16 {
 		err = errors.Join(err, errors.New("metrics token has fewer than 16 characters"))
 	}
-	if c.Drain < 0 || c.WriteTimeout < 0 {
+	if (c.CertFile == "") != (c.KeyFile == "") {
+		err = errors.Join(err, errors.New("a TLS certificate and its key go together"))
+	}
+	if c.Drain < 0 || c.WriteTimeout < 0 || c.CertCheck < 0 || c.Notice < 0 || c.Apart < 0 {
 		err = errors.Join(err, errors.New("a duration is negative"))
 	}
 	if c.Viewers < 0 || c.QueueBytes < 0 || c.RingBytes < 0 || c.MaxBodyBytes < 0 ||
@@ -82,22 +92,24 @@ func (c Config) withDefaults() (_ Config, err error) {
 
 // Server answers HTTP for one node. Its methods are safe for concurrent use.
 type Server struct {
-	config    Config
-	log       *slog.Logger
-	broker    *broker.Broker
-	echo      *echo.Echo
-	tenancies *tenancies
-	sites     *sites
-	streams   *streams
-	writers   *wire.Writers
-	channels  *channels
-	workers   *workers
-	logs      *lineLogs
-	remotes   *room // of streams that plugins have open
-	backups   *room // of backups and restores
-	writes    turns // of those who change one tenant's routes
-	draining  atomic.Bool
-	guests    sync.WaitGroup // callbacks of streams; they may outlive their handler by host's grace
+	config      Config
+	log         *slog.Logger
+	broker      *broker.Broker
+	echo        *echo.Echo
+	tenancies   *tenancies
+	sites       *sites
+	streams     *streams
+	writers     *wire.Writers
+	channels    *channels
+	workers     *workers
+	logs        *lineLogs
+	lookups     *lookups
+	certificate *certificate // nil without TLS
+	remotes     *room        // of streams that plugins have open
+	backups     *room        // of backups and restores
+	writes      turns        // of those who change one tenant's routes
+	gate        *gate
+	guests      sync.WaitGroup // callbacks of streams; they may outlive their handler by host's grace
 
 	published atomic.Uint64
 }
@@ -133,9 +145,14 @@ func New(c Config) (*Server, error) {
 	if s.writers, err = wire.New(wire.Config{LastWords: lastWords, Patience: c.WriteTimeout}); err != nil {
 		return nil, err
 	}
+	if s.certificate, err = c.openCertificate(); err != nil {
+		return nil, err
+	}
 	s.tenancies = newTenancies(c.Host, s.newOutbound)
 	s.sites = newSites(c.Broker, c.Host, s.tenancies, c.Logger, s.noticed)
+	s.gate = &gate{server: s}
 	s.channels = newChannels(s)
+	s.lookups = newLookups(s.lookFresh)
 	s.workers = newWorkers(s)
 	s.echo = s.newEcho()
 	return s, nil
@@ -166,6 +183,8 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	failed := make(chan error, 2)
 	wg.Go(func() { s.sites.run(work) })
 	wg.Go(func() { s.channels.run(work) })
+	wg.Go(func() { s.gate.follow(work) })
+	wg.Go(func() { s.answerOthers(work) })
 	wg.Go(func() {
 		if err := s.writers.Run(writing); writing.Err() == nil {
 			failed <- err
@@ -179,40 +198,42 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	defer stopPulling()
 	wg.Go(func() { s.workers.run(pulling) })
 
-	server := &http.Server{
-		Handler:           s,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-		ConnContext:       s.writers.ConnContext,
+	if s.certificate != nil {
+		wg.Go(func() { s.certificate.watch(work, s.config.CertCheck) })
 	}
-	wg.Go(func() { failed <- fmt.Errorf("serve: %w", server.Serve(l)) })
-	over := s.config.Drain
+
+	server := s.listener()
+	wg.Go(func() { failed <- fmt.Errorf("serve: %w", s.listen(server, l)) })
 	var err error
 	select {
 	case err = <-failed:
-		over = 0
 	case <-ctx.Done():
 	}
-	s.drain(work, over)
+	s.drain(work, err == nil)
 	shutDown(work, server)
 	stopWriting() // who did not take the end of its stream in time is cut
 	s.guests.Wait()
 	return err
 }
 
-// drain ends all streams over a time. Meanwhile the listener stays: probes and new viewers are
-// answered 503.
-func (s *Server) drain(ctx context.Context, over time.Duration) {
-	s.draining.Store(true)
+// drain ends all streams, at once or over Config.Drain. Meanwhile the listener stays: probes and new
+// viewers are answered 503, for Config.Notice at least, or a balancer would send requests to a node
+// that is gone.
+func (s *Server) drain(ctx context.Context, slowly bool) {
+	var over, notice time.Duration
+	if slowly {
+		over, notice = s.config.Drain, s.config.Notice
+	}
 	s.log.Info("draining", "viewers", s.streams.count(), "over", over)
-	s.streams.refuse(errDrain)
+	noticed := time.NewTimer(notice)
+	defer noticed.Stop()
+	s.gate.stop()
 	ctx, cancel := context.WithTimeout(ctx, over+s.config.WriteTimeout)
 	defer cancel()
 	if err := s.writers.Drain(ctx, errDrain, over); err != nil {
 		s.log.Info("viewers did not take the end of their streams", "viewers", s.streams.count())
 	}
+	<-noticed.C
 }
 
 // shutDown lets the requests that are being answered end, for a while.
@@ -265,6 +286,7 @@ func (s *Server) newEcho() *echo.Echo {
 		e.Add(method, "/healthz", s.healthz)
 		e.Add(method, "/readyz", s.readyz)
 	}
+	e.RouteNotFound("/*", s.unknownHost)
 	e.Any("/t/:tenant", s.stream)
 	e.Any("/t/:tenant/*", s.stream)
 	s.metricsCall(e)

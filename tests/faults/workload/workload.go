@@ -54,9 +54,18 @@ type Result struct {
 	History checker.History
 
 	SlowestPublish time.Duration // from first try to acknowledgement
+	SlowestAnswer  time.Duration // of a try, whatever it says, or the end of its connection; of 20 s at most
 	SlowestReturn  time.Duration // of a viewer, from a stream's end to the next stream's beginning
 	Returns        int           // how often viewers came back
 	LongestSilence time.Duration // between two events at a viewer of all subjects
+
+	// SlowestDelivery is from an event's acknowledgement until a viewer has it, without the time before
+	// the installation has recovered, which is when it acknowledges again.
+	SlowestDelivery   time.Duration
+	SlowestDeliveryAt time.Time
+
+	SlowestFeed   time.Duration // from when a remote has an event until the last viewer has it
+	SlowestFeedAt time.Time
 }
 
 // tenant is the workload's own.
@@ -95,6 +104,8 @@ type run struct {
 	transport *http.Transport
 	feeds     *feeds // nil without sources
 
+	acks       acks
+	waits      longest     // for answers to requests
 	halt       atomic.Bool // publishers begin no more events
 	publishers []*publisher
 	viewers    []*viewer
@@ -150,7 +161,7 @@ func (w *run) publishWhile(ctx context.Context, during func(context.Context) err
 }
 
 func (w *run) result(stored []checker.Event) Result {
-	r := Result{History: checker.History{Stored: stored}}
+	r := Result{History: checker.History{Stored: stored}, SlowestAnswer: time.Duration(w.waits.ns.Load())}
 	for _, p := range w.publishers {
 		r.History.Acknowledged = append(r.History.Acknowledged, p.acknowledged...)
 		r.SlowestPublish = max(r.SlowestPublish, p.slowest)
@@ -161,6 +172,12 @@ func (w *run) result(stored []checker.Event) Result {
 	for _, v := range w.viewers {
 		r.History.Viewers = append(r.History.Viewers, v.seen)
 		r.SlowestReturn = max(r.SlowestReturn, v.slowest)
+		if v.latest > r.SlowestDelivery {
+			r.SlowestDelivery, r.SlowestDeliveryAt = v.latest, v.latestAt
+		}
+		if v.feed > r.SlowestFeed {
+			r.SlowestFeed, r.SlowestFeedAt = v.feed, v.feedAt
+		}
 		r.Returns += v.returns
 		if v.path == allPath {
 			r.LongestSilence = max(r.LongestSilence, v.silence)
