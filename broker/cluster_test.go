@@ -97,6 +97,7 @@ func TestCluster(t *testing.T) {
 		{"all know of each other, and one leads", testNodesAreKnown},
 		{"a node that rests lets go of its keys", testRest},
 		{"a node without data carries viewers, and holds no keys", testEdge},
+		{"a backup of one is restored to all", testRestoreToAll},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, c) })
 	}

@@ -3,6 +3,7 @@ package web_test
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -85,6 +86,10 @@ func testNothingIsMissed(t *testing.T, nodes []*node) {
 		host := tenant + ".example.com"
 		a.must("PUT", base, map[string]any{"hosts": []string{host}, "outbound": []string{"127.0.0.1"}}, nil)
 		get("a tenant", base, adminToken)
+		a.route(tenant, "h", "/h", map[string]any{"subjects": []string{"a"}})
+		if got := b.statusAt(host, "/h"); got != 200 {
+			t.Errorf("a stream at a host that node %s has just heard of is a %d on %s", a.url, got, b.url)
+		}
 		_, secret := a.token(tenant, nil, "admin")
 		get("a token", base, secret)
 		a.must("PUT", base+"/plugins/p", module, nil)
@@ -107,6 +112,18 @@ func testNothingIsMissed(t *testing.T, nodes []*node) {
 			t.Errorf("a route that nobody has made is a %d, want 404", got)
 		}
 	}
+}
+
+// statusAt opens a stream at a host of a tenant's own and leaves it.
+func (n *node) statusAt(host, path string) int {
+	n.t.Helper()
+	req, err := http.NewRequest("GET", n.url+path, nil)
+	check(n.t, err)
+	req.Host = host
+	resp, err := n.client.Do(req)
+	check(n.t, err)
+	defer resp.Body.Close()
+	return resp.StatusCode
 }
 
 func testPresenceOfAll(t *testing.T, nodes []*node) {
