@@ -28,6 +28,9 @@ type Secret struct {
 	Hosts []string  `json:"hosts,omitempty"` // patterns as in Spec.Outbound: it goes to no others; none is all
 }
 
+// For tells whether the secret is for requests to host, in lower case and without port.
+func (s Secret) For(host string) bool { return len(s.Hosts) == 0 || matchesHost(s.Hosts, host) }
+
 // secretRecord is a secret in the registry.
 type secretRecord struct {
 	Secret
@@ -121,7 +124,7 @@ func (b *Broker) Secret(ctx context.Context, tenant, name, host string) (string,
 	if err := json.Unmarshal(entry.Value(), &rec); err != nil {
 		return "", fmt.Errorf("secret %s: %w", name, err)
 	}
-	if len(rec.Hosts) > 0 && !matchesHost(rec.Hosts, host) {
+	if !rec.For(host) {
 		return "", fmt.Errorf("secret %s is for other hosts than %s: %w", name, host, abi.Denied)
 	}
 	value, err := b.openSecret(entry.Value(), secretPlace(view, name))

@@ -31,12 +31,13 @@ func (r *registry) watch(ctx context.Context) error {
 	defer w.Stop()
 	whole := map[string]*View{}
 	var revision uint64
+	began := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-r.stalled:
-			if whole == nil { // else it has only just begun
+			if whole == nil && time.Since(began) > stallTime { // else it is only slow
 				return errors.New("it does not show what is stored")
 			}
 		case entry, ok := <-w.Updates():
@@ -45,7 +46,7 @@ func (r *registry) watch(ctx context.Context) error {
 				return errors.New("it ended")
 			case entry == nil: // the end of what there was
 				r.showWhole(whole, revision)
-				whole = nil
+				whole, began = nil, time.Now()
 			case whole != nil:
 				r.sawNode(entry)
 				r.apply(whole, entry)

@@ -99,8 +99,8 @@ func (k *cache) holds(wasm []byte) bool {
 	if err != nil || !info.Mode().IsRegular() {
 		return false
 	}
-
-
+	touch(code)
+	touch(entry)
 	return true
 }
 

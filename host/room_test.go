@@ -168,10 +168,11 @@ func TestSnapshotOutlivesItsCode(t *testing.T) {
 	}
 }
 
-// TestLiveStreamsHoldTheirCode has room for one module and streams of three.
+// TestLiveStreamsHoldTheirCode has room for one module, and of three a stream and an instance that is
+// idle, which stays as well.
 func TestLiveStreamsHoldTheirCode(t *testing.T) {
 	waits := func(n int) []byte {
-		return using(abi.OnStream, use{"send", []any{fmt.Sprint(n), "", ""}}, use{"sleep", []any{3600000}}).bytes()
+		return using(abi.OnStream, use{"send", []any{fmt.Sprint(n), "", ""}}, use{"sleep", []any{3600000}}).export(abi.OnEvent, i32(0)).bytes()
 	}
 	one := codeBytes(t, waits(0))
 	store := newStore()
@@ -187,6 +188,9 @@ func TestLiveStreamsHoldTheirCode(t *testing.T) {
 			}
 		})
 		await(t, "it runs", func() bool { return len(s.viewer.data()) == 1 })
+		if _, err := s.event(""); err != nil {
+			t.Error(err)
+		}
 	}
 	speaks := store.prepare(t, h, speaker(7).bytes())
 	for range 3 {
@@ -194,7 +198,7 @@ func TestLiveStreamsHoldTheirCode(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if s := h.Stats(); s.Loaded < 3 || s.LoadedBytes <= s.CodeBytes || s.CodeBytes != one {
+	if s := h.Stats(); s.Loaded < 3 || s.LoadedBytes <= s.CodeBytes || s.CodeBytes != one || s.Instances != 6 {
 		t.Errorf("with three streams: %+v", s)
 	}
 	end()

@@ -130,13 +130,18 @@ func (s *Server) putSource(ctx context.Context, in *struct {
 
 // checkSource checks that the tenant has what the source needs.
 func checkSource(view *broker.View, c source.Config) error {
-	if host := hostOf(c.URL); !view.MayReach(host) {
+	host := hostOf(c.URL)
+	if !view.MayReach(host) {
 		return bad("body.url", "The tenant may not reach %s: the operator has to add it to the tenant's outbound.", host)
 	}
 	for _, name := range sortedKeys(c.Headers) {
 		for _, secret := range secretsIn(c.Headers[name]) {
-			if _, ok := view.Secrets[secret]; !ok {
+			is, ok := view.Secrets[secret]
+			switch {
+			case !ok:
 				return bad("body.headers."+name, "There is no secret %s: put it to /v1/tenants/%s/secrets/%s first.", secret, view.Tenant.Name, secret).isUnknown()
+			case !is.For(host):
+				return bad("body.headers."+name, "The secret %s is not for %s: put it again with that host in ?hosts=.", secret, host).isUnknown()
 			}
 		}
 	}

@@ -281,12 +281,11 @@ func (s *Server) newEcho() *echo.Echo {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.handleError
-	e.Use(s.recoverPanic)
+	e.Use(s.recoverPanic, s.unknownHost)
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		e.Add(method, "/healthz", s.healthz)
 		e.Add(method, "/readyz", s.readyz)
 	}
-	e.RouteNotFound("/*", s.unknownHost)
 	e.Any("/t/:tenant", s.stream)
 	e.Any("/t/:tenant/*", s.stream)
 	s.metricsCall(e)
