@@ -180,7 +180,7 @@ func (j *restoreJob) claim(ctx context.Context, deleting bool) error {
 		case exists && !ours, !exists && !deleting:
 			return rec, false, ErrConflict
 		}
-		return tenantRecord{Tenant: t, UID: t.UID, Deleting: deleting}, true, nil
+		return tenantRecord{Tenant: t, UID: t.UID, Deleting: deleting, Restoring: deleting}, true, nil
 	})
 }
 

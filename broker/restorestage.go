@@ -195,3 +195,9 @@ func (r *registry) hasTenant(uid string) bool {
 	}
 	return false
 }
+
+// restoring tells whether this node knows of a restore that is about to make the tenant.
+func (r *registry) restoring(tenant string) bool {
+	v, live := r.view(tenant)
+	return !live && v != nil && v.restoring
+}
