@@ -166,7 +166,7 @@ func (c *restoreCommand) refuse(ctx context.Context, sections []backup.Tenant, k
 	}
 	names = slices.DeleteFunc(names, func(name string) bool { return !slices.Contains(there, name) })
 	if len(names) > 0 && !c.Replace {
-		return fmt.Errorf("there is %s already: --replace deletes it for what is in the backup, --tenant and --as give another name", strings.Join(names, ", "))
+		return fmt.Errorf("these exist already: %s; --replace deletes them for what is in the backup, --tenant and --as give another name", strings.Join(names, ", "))
 	}
 	return nil
 }

@@ -79,6 +79,7 @@ type Broker struct {
 	closed chan struct{} // closed once none is served any more
 	counts counts
 	rest   *rest
+	life   string // random; of this Broker
 
 	// Set before ready is closed, and not changed.
 	operator *operator
@@ -108,7 +109,7 @@ func New(c Config) (*Broker, error) {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
 	return &Broker{
-		config: c, ready: make(chan struct{}), closed: make(chan struct{}), rest: newRest(), links: map[string]*link{}, held: map[string]holding{},
+		config: c, ready: make(chan struct{}), closed: make(chan struct{}), rest: newRest(), life: randomID(), links: map[string]*link{}, held: map[string]holding{},
 	}, nil
 }
 

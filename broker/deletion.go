@@ -2,7 +2,11 @@ package broker
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/millrace/millrace/abi"
 )
@@ -53,7 +57,37 @@ func (b *Broker) finishDeletion(ctx context.Context, name string) error {
 	if err := b.removeRecords(ctx, v); err != nil {
 		return err
 	}
-	return ignoreMissing(b.registry.remove(ctx, "tenants."+name))
+	return b.removeTenant(ctx, v)
+}
+
+// removeTenant deletes the record of a tenant whose parts are gone. Somebody else may have done that
+// already, and a new tenant may have the name: its record stays.
+func (b *Broker) removeTenant(ctx context.Context, v *View) error {
+	key := "tenants." + v.Tenant.Name
+	for range 100 {
+		var entry jetstream.KeyValueEntry
+		err := retry(ctx, func(ctx context.Context) (err error) {
+			entry, err = b.registry.kv.Get(ctx, key)
+			return err
+		})
+		if errors.Is(err, jetstream.ErrKeyNotFound) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read record %s: %w", key, err)
+		}
+		var rec tenantRecord
+		if err := json.Unmarshal(entry.Value(), &rec); err != nil {
+			return fmt.Errorf("read record %s: %w", key, err)
+		}
+		if rec.UID != v.Tenant.UID || !rec.Deleting {
+			return nil
+		}
+		if err := b.registry.removeAt(ctx, key, entry.Revision()); !errors.Is(err, ErrConflict) {
+			return ignoreMissing(err)
+		}
+	}
+	return ErrConflict
 }
 
 // removeRecords deletes what the registry has of a tenant, its plugins' counters too, but not the
@@ -66,6 +100,9 @@ func (b *Broker) removeRecords(ctx context.Context, v *View) error {
 	}
 	defer keys.Stop()
 	for key := range keys.Keys() {
+		if now, _ := b.registry.view(name); now == nil || now.Tenant.UID != v.Tenant.UID {
+			break // somebody else was faster, and it may be another tenant's by now
+		}
 		if err := ignoreMissing(b.registry.remove(ctx, key)); err != nil {
 			return err
 		}
@@ -98,7 +135,7 @@ func (b *Broker) finishDeletions() {
 			b.config.Logger.Error("tenant is not yet deleted", "tenant", name, "error", err)
 		}
 	}
-	b.dropOldStages(b.ctx, true)
+	b.dropOldStages(b.ctx)
 	if err := b.dropOrphans(b.ctx); err != nil && b.ctx.Err() == nil {
 		b.config.Logger.Warn("plugin bytes were not looked through", "error", err)
 	}

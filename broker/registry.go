@@ -180,6 +180,11 @@ func swapOnce[T any](ctx context.Context, kv jetstream.KeyValue, key string, e e
 
 // remove deletes the record at key; ErrNotFound if there is none.
 func (r *registry) remove(ctx context.Context, key string) error {
+	return r.removeAt(ctx, key, 0)
+}
+
+// removeAt is remove of a record that has a revision, unless that is 0; ErrConflict if it has another.
+func (r *registry) removeAt(ctx context.Context, key string, at uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	if _, err := r.kv.Get(ctx, key); errors.Is(err, jetstream.ErrKeyNotFound) {
@@ -192,6 +197,9 @@ func (r *registry) remove(ctx context.Context, key string) error {
 	m.Header.Set("KV-Operation", "PURGE")
 	m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
 	m.Header.Set(jetstream.MsgTTLHeader, strconv.Itoa(int(markerAge.Seconds()))+"s")
+	if at > 0 {
+		m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(at, 10))
+	}
 	var revision uint64
 	err := retry(ctx, func(ctx context.Context) error {
 		ack, err := r.js.PublishMsg(ctx, m)
@@ -200,6 +208,9 @@ func (r *registry) remove(ctx context.Context, key string) error {
 		}
 		return err
 	})
+	if hasCode(err, codeWrongLastSequence, codeWrongLastSeqConstant) {
+		return ErrConflict
+	}
 	if err != nil {
 		return fmt.Errorf("delete record %s: %w", key, err)
 	}

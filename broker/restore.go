@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/millrace/millrace/abi"
 	"github.com/millrace/millrace/broker/backup"
 )
@@ -86,7 +88,9 @@ type restoreJob struct {
 	stage   *stage
 	feed    *streamFeed     // of the stream whose parts come now
 	history bool            // a history was made
+	streams []string        // that were made
 	wanted  []PluginVersion // whose bytes were stored
+	written []writtenRecord
 	done    Restored
 }
 
@@ -214,13 +218,25 @@ func (j *restoreJob) end(ctx context.Context, ok bool) {
 	if ok {
 		return
 	}
-	err := j.broker.finishDeletion(ctx, j.name) // it may have come as far as the tenant's record
-	if err == nil {
-		err = j.broker.dropStage(ctx, j.stage.uid)
-	}
-	if err != nil {
+	if err := j.takeBack(ctx); err != nil {
 		j.broker.config.Logger.Warn("what a restore has left is still there", "tenant", j.name, "error", err)
 	}
+}
+
+// takeBack removes the stage, and the tenant's record and parts if it came that far. Where somebody else
+// has made a tenant of the name meanwhile, only what is still as it was written here goes.
+func (j *restoreJob) takeBack(ctx context.Context) error {
+	b := j.broker
+	if v, live := b.registry.view(j.name); v != nil && !live && v.Tenant.UID == j.stage.uid {
+		return b.finishDeletion(ctx, j.name)
+	}
+	if b.registry.hasTenant(j.stage.uid) {
+		return nil // the last write came through, though its answer did not
+	}
+	for _, rec := range j.written {
+		_ = rec.kv.Purge(ctx, rec.key, jetstream.LastRevision(rec.revision)) // an error says that it is another's by now
+	}
+	return b.dropStage(ctx, j.stage.uid)
 }
 
 // unwant lets go of the bytes that were stored.

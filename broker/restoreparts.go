@@ -40,6 +40,7 @@ func (j *restoreJob) takeValues(ctx context.Context, p backup.Part) (err error) 
 		if j.feed, err = feedStream(ctx, j.stage.nc, config, 1, 0); err != nil {
 			return err
 		}
+		j.streams = append(j.streams, config.Name)
 	}
 	return backup.EachMessage(p, func(m backup.Message) error {
 		if !strings.HasPrefix(m.Subject, strings.TrimSuffix(kvSubjects, ">")) {
@@ -79,6 +80,7 @@ func (j *restoreJob) beginHistory(ctx context.Context) (err error) {
 	}
 	j.history, j.done.Last = true, h.Last
 	config := j.broker.historyConfig(j.records.tenant.Quotas, metadata)
+	j.streams = append(j.streams, config.Name)
 	j.feed, err = feedStream(ctx, j.stage.nc, config, h.First, h.Last)
 	return err
 }

@@ -131,7 +131,7 @@ func (j *restoreJob) commit(ctx context.Context) error {
 	if err := j.checkBytes(ctx); err != nil {
 		return err
 	}
-	if err := j.stage.current(ctx); err != nil {
+	if err := j.stage.current(ctx, j.streams); err != nil {
 		return err
 	}
 	if err := j.makeRoom(ctx); err != nil {
@@ -140,7 +140,9 @@ func (j *restoreJob) commit(ctx context.Context) error {
 	if err := j.claim(ctx, true); err != nil {
 		return err
 	}
-	if err := b.registry.remove(ctx, stageKind+"."+t.UID); err != nil {
+	if err := b.registry.remove(ctx, stageKind+"."+t.UID); errors.Is(err, ErrNotFound) {
+		return ErrLost // it has taken so long that another node took it for dead
+	} else if err != nil {
 		return err
 	}
 	if err := j.writeRecords(ctx); err != nil {
@@ -178,8 +180,15 @@ func (j *restoreJob) claim(ctx context.Context, deleting bool) error {
 		case exists && !ours, !exists && !deleting:
 			return rec, false, ErrConflict
 		}
-		return tenantRecord{Tenant: t, UID: t.UID, Deleting: deleting}, true, nil
+		return tenantRecord{Tenant: t, UID: t.UID, Deleting: deleting, Restoring: deleting}, true, nil
 	})
+}
+
+// writtenRecord is what a restore has written, and may have to take back.
+type writtenRecord struct {
+	kv       jetstream.KeyValue
+	key      string
+	revision uint64
 }
 
 // writeRecords stores all records, and waits until the watch has shown them.
@@ -196,15 +205,20 @@ func (j *restoreJob) writeRecords(ctx context.Context) error {
 				return err
 			}
 		}
-		err := retry(ctx, func(ctx context.Context) error {
-			revision, err := kv.Put(ctx, key, value)
-			if rec.Kind != cursorKind {
-				last = max(last, revision)
-			}
+		if v, live := b.registry.view(j.name); v == nil || live || v.Tenant.UID != j.records.tenant.UID {
+			return ErrConflict // somebody else has deleted the tenant that is to be
+		}
+		var revision uint64
+		err := retry(ctx, func(ctx context.Context) (err error) {
+			revision, err = kv.Put(ctx, key, value)
 			return err
 		})
 		if err != nil {
 			return fmt.Errorf("write record %s: %w", key, err)
+		}
+		j.written = append(j.written, writtenRecord{kv, key, revision})
+		if rec.Kind != cursorKind {
+			last = revision
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)

@@ -26,6 +26,7 @@ type stage struct {
 type stageRecord struct {
 	Tenant string `json:"tenant"`
 	Node   string `json:"node"`
+	Life   string `json:"life"` // of the node's process
 }
 
 const (
@@ -36,8 +37,8 @@ const (
 )
 
 func (b *Broker) newStage(ctx context.Context, tenant string) (*stage, error) {
-	b.dropOldStages(ctx, false)
-	s := &stage{broker: b, uid: randomID(), record: stageRecord{Tenant: tenant, Node: b.config.Node}}
+	b.dropOldStages(ctx)
+	s := &stage{broker: b, uid: randomID(), record: stageRecord{Tenant: tenant, Node: b.config.Node, Life: b.life}}
 	if err := s.touch(ctx); err != nil {
 		return nil, err
 	}
@@ -78,32 +79,32 @@ func (s *stage) touch(ctx context.Context) error {
 
 // current waits until most of the copies of each stream have all that was restored, so that what is
 // acknowledged outlives the loss of a node.
-func (s *stage) current(ctx context.Context) error {
+func (s *stage) current(ctx context.Context, streams []string) error {
 	if s.broker.config.Cluster == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, copiesWait)
 	defer cancel()
-	for try := 0; ; try++ {
-		if err := s.touch(ctx); err != nil {
-			return err
-		}
-		behind := ""
-		streams := s.js.ListStreams(ctx)
-		for info := range streams.Info() {
-			if !settled(info) {
-				behind = info.Config.Name
+	for _, name := range streams {
+		for try := 0; ; try++ {
+			if err := s.touch(ctx); err != nil {
+				return err
+			}
+			attempt, stop := context.WithTimeout(ctx, 5*time.Second)
+			stream, err := s.js.Stream(attempt, name)
+			stop()
+			if err != nil && !transient(err) {
+				return fmt.Errorf("copies of %s: %w", name, err)
+			}
+			if err == nil && settled(stream.CachedInfo()) {
+				break
+			}
+			if !pause(ctx, try) {
+				return fmt.Errorf("copies of %s: %w", name, context.Cause(ctx))
 			}
 		}
-		if err := streams.Err(); err != nil && !transient(err) {
-			return err
-		} else if err == nil && behind == "" {
-			return nil
-		}
-		if !pause(ctx, try) {
-			return context.Cause(ctx)
-		}
 	}
+	return nil
 }
 
 // settled tells whether all copies of a stream that can be reached are up to date, and most can be.
@@ -141,9 +142,9 @@ func (b *Broker) dropStage(ctx context.Context, uid string) error {
 	return ignoreMissing(b.registry.remove(ctx, stageKind+"."+uid))
 }
 
-// dropOldStages removes stages that nobody is at work on: those that were not touched for long, and at
-// a node's start those of its own.
-func (b *Broker) dropOldStages(ctx context.Context, starting bool) {
+// dropOldStages removes stages that nobody is at work on: those that were not touched for long, and
+// those of this node's processes before this one.
+func (b *Broker) dropOldStages(ctx context.Context) {
 	keys, err := b.registry.kv.ListKeysFiltered(ctx, stageKind+".*")
 	if err != nil {
 		b.config.Logger.Warn("left restores were not looked for", "error", err)
@@ -152,13 +153,13 @@ func (b *Broker) dropOldStages(ctx context.Context, starting bool) {
 	defer keys.Stop()
 	for key := range keys.Keys() {
 		_, uid, _ := splitKey(key)
-		if err := b.dropOldStage(ctx, key, uid, starting); err != nil && ctx.Err() == nil {
+		if err := b.dropOldStage(ctx, key, uid); err != nil && ctx.Err() == nil {
 			b.config.Logger.Warn("what a restore has left is still there", "restore", uid, "error", err)
 		}
 	}
 }
 
-func (b *Broker) dropOldStage(ctx context.Context, key, uid string, starting bool) error {
+func (b *Broker) dropOldStage(ctx context.Context, key, uid string) error {
 	entry, err := b.registry.kv.Get(ctx, key)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		return nil
@@ -170,7 +171,8 @@ func (b *Broker) dropOldStage(ctx context.Context, key, uid string, starting boo
 	if err := json.Unmarshal(entry.Value(), &rec); err != nil {
 		return err
 	}
-	if time.Since(entry.Created()) < stageAge && !(starting && rec.Node == b.config.Node) {
+	dead := rec.Node == b.config.Node && rec.Life != b.life
+	if !dead && time.Since(entry.Created()) < stageAge {
 		return nil
 	}
 	if err := b.registry.sync(ctx); err != nil { // it may have become a tenant's just now
@@ -192,4 +194,10 @@ func (r *registry) hasTenant(uid string) bool {
 		}
 	}
 	return false
+}
+
+// restoring tells whether this node knows of a restore that is about to make the tenant.
+func (r *registry) restoring(tenant string) bool {
+	v, live := r.view(tenant)
+	return !live && v != nil && v.restoring
 }

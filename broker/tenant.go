@@ -50,7 +50,8 @@ type View struct {
 	Sources map[string]Source // by name
 	Secrets map[string]Secret // by name; values are never in a View
 
-	deleting bool
+	deleting  bool
+	restoring bool // deleting, unless a restore comes to its end: on another node it may have
 }
 
 // tenantRecord is a tenant in the registry. A record that is Deleting stays until all that belongs
@@ -59,6 +60,8 @@ type tenantRecord struct {
 	Tenant
 	UID      string `json:"uid"`
 	Deleting bool   `json:"deleting,omitempty"`
+
+	Restoring bool `json:"restoring,omitempty"` // beside Deleting: a restore is at work on it
 }
 
 func (rec tenantRecord) tenant() Tenant {
@@ -95,7 +98,7 @@ func (b *Broker) View(ctx context.Context, tenant string) (*View, error) {
 	if v, ok := b.registry.view(tenant); ok {
 		return v, nil
 	}
-	if !abi.ValidName(tenant) || b.registry.deleting(tenant) {
+	if !abi.ValidName(tenant) || b.registry.deleting(tenant) && !b.registry.restoring(tenant) {
 		return nil, fmt.Errorf("tenant %q: %w", tenant, ErrNotFound)
 	}
 	v, err := b.registry.read(ctx, tenant)

@@ -190,7 +190,7 @@ func (v *View) put(kind, name string, value []byte) error {
 		if err := json.Unmarshal(value, &rec); err != nil {
 			return err
 		}
-		v.Tenant, v.deleting = rec.tenant(), rec.Deleting
+		v.Tenant, v.deleting, v.restoring = rec.tenant(), rec.Deleting, rec.Restoring
 		return nil
 	case "tokens":
 		return putJSON(v.Tokens, name, value)
@@ -225,7 +225,7 @@ func putJSON[V any](m map[string]V, name string, value []byte) error {
 func (v *View) remove(kind, name string) {
 	switch kind {
 	case "tenants":
-		v.Tenant, v.deleting = Tenant{}, false
+		v.Tenant, v.deleting, v.restoring = Tenant{}, false, false
 	case "tokens":
 		delete(v.Tokens, name)
 	case "plugins":
