@@ -65,7 +65,9 @@ func newServer(ctx context.Context, c serverConfig) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.host, err = host.New(ctx, host.Config{CacheDir: c.Cache, Compiler: c.Compiler, Logger: c.Logger})
+	s.host, err = host.New(ctx, host.Config{
+		CacheDir: c.Cache, Compiler: c.Compiler, Module: s.broker.PluginBytes, Logger: c.Logger,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -16,10 +16,10 @@ import (
 // Config says how a Host runs. A zero field takes its default.
 type Config struct {
 	CacheDir         string        // holds compiled modules between runs, made private (0700); empty keeps none
-	CacheBytes       int64         // of CacheDir; the files used longest ago go first; default 1 GiB
+	CacheBytes       int64         // of CacheDir; the files used longest ago go first; default 8 GiB
 	Compiler         []string      // command of a process that calls CompileMain, for each compilation; empty compiles in this one
 	CompileTimeout   time.Duration // of a compiler process, of processor time; default 30 s, and 4 times that by the clock
-	CompileBytes     int64         // of memory, for a compiler process; default 1 GiB
+	CompileBytes     int64         // of memory, for a compiler process; default 8 GiB
 	Compilations     int           // at a time; default 2
 	ModuleBytes      int           // of an uploaded module; default abi.MaxModuleBytes
 	MemoryBytes      int64         // of one instance's linear memory, in whole pages of 64 KiB; default abi.MaxMemoryBytes
@@ -46,7 +46,7 @@ type Config struct {
 }
 
 func (c Config) withDefaults() (_ Config, err error) {
-	c.CacheBytes = cmp.Or(c.CacheBytes, 1<<30)
+	c.CacheBytes = cmp.Or(c.CacheBytes, 8<<30)
 	c.CompileTimeout = cmp.Or(c.CompileTimeout, 30*time.Second)
 	c.CompileBytes = cmp.Or(c.CompileBytes, 1<<30)
 	c.Compilations = cmp.Or(c.Compilations, 2)

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -65,28 +66,29 @@ func (l *loop) timer(s *socket) {
 	l.flush(s)
 }
 
-// bears tells whether a viewer takes bytes as it should, as far as the kernel is not to judge that.
+// bears tells whether a viewer takes bytes as it should. Who has keep-alives was sent something at the
+// last look: it is gone if nothing of that was acknowledged by now.
 func (l *loop) bears(s *socket) bool {
 	patience := s.v.patience()
 	if s.stuck && uint64(uint32(l.wheel.now)-s.since) >= ticks(patience) {
 		return false
 	}
-	if !s.ours {
-		if s.blocked {
-			s.ours, s.quiet = true, 0
-			_, s.acked = queue(int(s.fd))
-			leave(int(s.fd), patience, true)
-		}
-		return true
-	}
 	waits, acked := queue(int(s.fd))
-	if !waits {
+	if s.quiet < math.MaxUint8 {
+		s.quiet++
+	}
+	if !waits || acked != s.acked {
+		s.quiet, s.acked = 0, acked
+	}
+	switch {
+	case !s.ours && s.blocked:
+		s.ours, s.quiet = true, 0
+		leave(int(s.fd), patience, true)
+	case s.ours && !waits:
 		s.ours = false
 		leave(int(s.fd), patience, false)
-		return true
-	}
-	if s.quiet++; acked != s.acked {
-		s.quiet, s.acked = 0, acked
+	case !s.ours && s.v.keepAlive == 0:
+		return true // nothing needs to have been sent since the last look
 	}
 	return uint64(s.quiet)*s.period() < ticks(patience)
 }

@@ -20,8 +20,8 @@ type handler struct {
 
 	patience time.Duration
 	ours     bool   // the kernel does not give the connection up, see leave
-	acked    uint32 // as queueTCP told at the last keep-alive, while ours
-	quiet    int    // keep-alives in turn at which that was the same
+	acked    uint32 // as queueTCP told at the last keep-alive
+	quiet    int    // keep-alives in turn at which bytes waited and that was the same
 	buf      []byte
 	asked    bool          // for history
 	want     int           // bytes of it to ask for next
@@ -186,20 +186,19 @@ func (h *handler) wait(wake <-chan struct{}) error {
 	return nil
 }
 
-// bears tells whether the viewer takes what the kernel has for it as it should, as far as the kernel is
-// not to judge that.
+// bears tells at a keep-alive whether the viewer takes what the kernel has for it as it should: whether
+// anything was acknowledged since the last one.
 func (h *handler) bears() bool {
-	if !h.ours {
+	if h.conn == nil {
 		return true
 	}
 	waits, acked := queueTCP(h.conn)
-	if !waits {
+	if h.quiet++; !waits || acked != h.acked {
+		h.quiet, h.acked = 0, acked
+	}
+	if h.ours && !waits {
 		h.ours = false
 		leaveTCP(h.conn, h.patience, false)
-		return true
-	}
-	if h.quiet++; acked != h.acked {
-		h.quiet, h.acked = 0, acked
 	}
 	return time.Duration(h.quiet)*h.v.keepAlive < h.patience
 }
