@@ -61,6 +61,7 @@ func start(t testing.TB, c broker.Config) (b *broker.Broker, stop func()) {
 	select {
 	case <-b.Ready():
 	case err := <-ended:
+		stopped = true
 		t.Fatalf("Run ended before it was ready: %v", err)
 	}
 	return b, stop

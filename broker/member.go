@@ -39,6 +39,7 @@ type beat struct {
 type members struct {
 	self  beat
 	only  bool // this node only looks on: it says nothing, and so may never act
+	free  bool // it takes no others to act
 	nc    *nats.Conn
 	known func() int // nodes that there are to be members, dead ones too
 
@@ -59,7 +60,7 @@ type members struct {
 
 func newMembers(c Config, nc *nats.Conn, known func() int) *members {
 	return &members{
-		self: beat{Node: c.Node, Life: randomID()}, only: c.edge(), nc: nc, known: known,
+		self: beat{Node: c.Node, Life: randomID()}, only: c.edge(), free: c.NATS != nil, nc: nc, known: known,
 		seen: cluster.NewMembers(memberTerm), lives: map[string]string{}, moved: make(chan struct{}),
 	}
 }
@@ -126,7 +127,7 @@ func (m *members) take(msg *nats.Msg, inbox string) {
 			return // the answer to an earlier beat
 		}
 		m.answers[msg.Header.Get("Node")] = true
-		if len(m.answers) > m.known()/2 {
+		if len(m.answers) >= m.needed() {
 			m.lease.Renew(m.sent, memberTerm)
 		}
 	case leftSubject:
@@ -166,7 +167,17 @@ func (m *members) look(now time.Time) bool {
 func (m *members) sure() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.may || m.only && len(m.live) > m.known()/2
+	return m.may || m.only && (m.free || len(m.live) >= m.needed())
+}
+
+// needed is how many nodes have to hear one another so that they may act. Where they only meet at an
+// external NATS, that is what some could be cut off from, but not some of them from others: each that
+// is heard there may act.
+func (m *members) needed() int {
+	if m.free {
+		return 1
+	}
+	return m.known()/2 + 1
 }
 
 // doubtTime is longer than a stream's new leader takes to know all that was acknowledged, and than an
