@@ -91,6 +91,7 @@ func TestCluster(t *testing.T) {
 		{"what one writes all see", testSeenEverywhere},
 		{"all publish, and each has the same history", testSameHistory},
 		{"an id of one is good on the others", testResumeAnywhere},
+		{"a batch with keys that were used stores the others", func(t *testing.T, c *nodes) { testBatchWithKeys(t, c.brokers[1]) }},
 		{"a plugin's bytes outlive a race of its upload and its deletion", testPluginRace},
 		{"a key has one holder", testKeysAreShared},
 		{"workers on all nodes do no harm", testWorkersEverywhere},
