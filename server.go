@@ -29,7 +29,7 @@ type serverConfig struct {
 
 	AllowPrivateOutbound bool   // sources and callbacks may reach loopback and private addresses
 	MetricsToken         string // opens /metrics besides the operator's
-	Cluster              *broker.Cluster
+	Storage              storage
 }
 
 // server is one node: broker, host and web, wired together.
@@ -46,7 +46,7 @@ func newServer(ctx context.Context, c serverConfig) (*server, error) {
 	var err error
 	s.log = c.Logger
 	s.broker, err = broker.New(broker.Config{
-		Dir: filepath.Join(c.Data, "broker"), Node: c.Node, Fsync: c.Fsync, Logger: c.Logger, Cluster: c.Cluster,
+		Dir: filepath.Join(c.Data, "broker"), Node: c.Node, Fsync: c.Fsync, Logger: c.Logger, Cluster: c.Storage.cluster, NATS: c.Storage.nats,
 		Changed: func(tenant string) { s.web.Changed(tenant) }, // from broker's Run, when web is there
 	})
 	if err != nil {

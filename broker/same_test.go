@@ -29,15 +29,18 @@ const ofTheNode = "^(TestCluster.*|TestExternal.*|TestTheSame.*|TestKilled.*|Tes
 
 // TestTheSameOnExternalNATS runs the tests of this package again, on one server of others and on three.
 func TestTheSameOnExternalNATS(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes minutes")
+	}
 	for _, setup := range []natstest.Setup{{}, {Servers: 3, Strict: true}} {
 		t.Run(fmt.Sprintf("%d", max(setup.Servers, 1)), func(t *testing.T) {
 			s := natstest.Start(t, setup)
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 7*time.Minute)
 			defer cancel()
-			again := exec.CommandContext(ctx, os.Args[0], "-test.v", "-test.run="+os.Getenv("BROKER_TEST_ONLY"), "-test.skip="+ofTheNode, fmt.Sprintf("-test.short=%t", testing.Short()))
+			again := exec.CommandContext(ctx, os.Args[0], "-test.skip="+ofTheNode)
 			again.Env = append(os.Environ(), natsURLs+"="+strings.Join(s.URLs, ","),
 				natsOperator+"="+s.SigningKey, natsSystem+"="+s.Credentials, natsDir+"="+s.Dir)
-			if out, err := again.CombinedOutput(); err != nil || testing.Verbose() {
+			if out, err := again.CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s", err, out)
 			}
 		})
