@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -27,6 +30,7 @@ const maxAnswer = 16 << 20
 // serverFlags say which server a command talks to, and as whom.
 type serverFlags struct {
 	Server string `default:"http://127.0.0.1:8080" placeholder:"URL" help:"The server (${default})."`
+	CA     string `name:"ca" placeholder:"FILE" help:"Certificates, in PEM, to trust besides the system's when the server speaks HTTPS."`
 	Token  string `placeholder:"TOKEN" help:"Token to use. Without one, and with a server on this machine, the operator's token in ./millrace-data is."`
 }
 
@@ -61,7 +65,28 @@ func (f serverFlags) client(tenant string) (*client, error) {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.ResponseHeaderTimeout = 3 * time.Minute // a big module is compiled before the answer
+	if f.CA != "" {
+		if transport.TLSClientConfig, err = trusting(f.CA); err != nil {
+			return nil, err
+		}
+	}
 	return &client{server, token, tenant, &http.Client{Transport: transport}}, nil
+}
+
+// trusting is the configuration of connections that trust the certificates in a file, too.
+func trusting(file string) (*tls.Config, error) {
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("certificates to trust: %w", err)
+	}
+	if !pool.AppendCertsFromPEM(b) {
+		return nil, fmt.Errorf("certificates to trust: there is none in %s, as PEM", file)
+	}
+	return &tls.Config{RootCAs: pool}, nil
 }
 
 // call is one request to the API.
@@ -138,7 +163,13 @@ func (c *client) send(ctx context.Context, q call) (*http.Response, error) {
 // unreachable makes a sentence of an error that came from below HTTP.
 func (c *client) unreachable(err error) error {
 	var dns *net.DNSError
+	var untrusted *tls.CertificateVerificationError
+	var noTLS tls.RecordHeaderError
 	switch {
+	case errors.As(err, &untrusted):
+		return fmt.Errorf("the certificate of %s is not to be trusted (%w): name its authority with --ca", c.server, untrusted.Err)
+	case errors.As(err, &noTLS):
+		return fmt.Errorf("what answers at %s does not speak HTTPS: try --server http://%s", c.server, c.server.Host)
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -67,7 +67,7 @@ func (c *demoCommand) Run(ctx context.Context, con *console) (err error) {
 	defer done()
 	feed := sourcetest.NewServer(sourcetest.New(nil))
 	defer feed.Close()
-	d := &demo{con: con, data: data, logs: newLogFeed(), url: baseURL(l), feed: feed.URL}
+	d := &demo{con: con, data: data, logs: newLogFeed(), url: baseURL(l, false), feed: feed.URL}
 	if err := d.prepare(ctx, cache); err != nil {
 		return errors.Join(err, l.Close())
 	}

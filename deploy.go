@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/millrace/millrace/abi"
 	"github.com/millrace/millrace/broker"
 )
 
@@ -21,6 +22,14 @@ type deployCommand struct {
 	Path      string   `placeholder:"PATH" help:"The route's path, such as /quotes/:symbol; /NAME for a new route."`
 	Subjects  []string `placeholder:"SUBJECT" help:"The route's subjects, such as quotes.{symbol}."`
 	RouteFile string   `type:"existingfile" placeholder:"FILE" help:"The whole route as JSON; --path and --subjects go before it."`
+}
+
+// Validate refuses a name before anything is built for it.
+func (c *deployCommand) Validate() error {
+	if !abi.ValidName(c.Name) {
+		return fmt.Errorf("--name %q is no name: 1 to 63 of a-z, 0-9 and -, the first not -", c.Name)
+	}
+	return nil
 }
 
 // Run builds what is to be built, uploads it and says where it is served.

@@ -4,8 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,8 +29,9 @@ func TestMain(m *testing.M) {
 // TestScripts runs the program as its users do. The scripts have commands of their own: serve
 // starts a server with the flags it is given and points MILLRACE_SERVER at it, stop ends one as
 // Ctrl-C does and wants it to end well, tenant makes a tenant as the operator, which may reach the
-// hosts after its name, remote starts a stand-in for remotes and points REMOTE at it, and eventually
-// runs a command, two seconds each time, until it prints what matches.
+// hosts after its name, remote starts a stand-in for remotes and points REMOTE at it, eventually runs a
+// command, two seconds each time, until it prints what matches, and certificate writes cert.pem and
+// key.pem of 127.0.0.1.
 func TestScripts(t *testing.T) {
 	goCache, err := exec.Command("go", "env", "GOCACHE").Output()
 	if err != nil {
@@ -44,7 +48,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve": serveInScript, "stop": stopInScript, "tenant": tenantInScript,
-			"remote": remoteInScript, "eventually": eventuallyInScript,
+			"remote": remoteInScript, "eventually": eventuallyInScript, "certificate": certificateInScript,
 		},
 	})
 }
@@ -119,11 +123,30 @@ func tenantInScript(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if certs, err := trusting(ts.MkAbs("cert.pem")); err == nil {
+		transport.TLSClientConfig = certs
+	}
+	defer transport.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: transport}).Do(req)
 	ts.Check(err)
 	ts.Check(resp.Body.Close())
 	if resp.StatusCode != http.StatusCreated {
 		ts.Fatalf("make tenant %s: %s", args[0], resp.Status)
+	}
+}
+
+func certificateInScript(ts *testscript.TestScript, _ bool, _ []string) {
+	server := httptest.NewTLSServer(nil) // which has one
+	defer server.Close()
+	pair := server.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	ts.Check(err)
+	for name, block := range map[string]*pem.Block{
+		"cert.pem": {Type: "CERTIFICATE", Bytes: pair.Certificate[0]},
+		"key.pem":  {Type: "PRIVATE KEY", Bytes: key},
+	} {
+		ts.Check(os.WriteFile(ts.MkAbs(name), pem.EncodeToMemory(block), 0o600))
 	}
 }
 

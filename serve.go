@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,6 +20,8 @@ type serveCommand struct {
 	Node      string        `placeholder:"NAME" help:"This node's name, needed in a cluster; a node that is alone is n1."`
 	Drain     time.Duration `default:"30s" placeholder:"DURATION" help:"Over how long viewers are ended at a stop (${default})."`
 	Fsync     bool          `help:"Acknowledge an event only when it is on disk, safe from a power cut."`
+	TLSCert   string        `name:"tls-cert" placeholder:"FILE" help:"Serve HTTPS with this certificate chain, in PEM. It is read again when it changes."`
+	TLSKey    string        `name:"tls-key" placeholder:"FILE" help:"The certificate's key, in PEM."`
 	Insecure  bool          `help:"Serve other machines without TLS."`
 	LogLevel  slog.Level    `default:"info" placeholder:"LEVEL" help:"debug, info, warn or error (${default})."`
 	LogFormat string        `default:"text" enum:"text,json" placeholder:"FORMAT" help:"text or json (${default})."`
@@ -37,15 +40,22 @@ func (c *serveCommand) Validate() error {
 		return fmt.Errorf("--listen %q is not host:port, such as 127.0.0.1:8080", c.Listen)
 	case c.Drain <= 0:
 		return fmt.Errorf("--drain %s is not more than nothing", c.Drain)
-	case !c.Insecure && !isLoopback(host):
+	case (c.TLSCert == "") != (c.TLSKey == ""):
+		return errors.New("--tls-cert and --tls-key go together: a certificate is of no use without its key")
+	case c.TLSCert == "" && !c.Insecure && !isLoopback(host):
 		return fmt.Errorf("--listen %s is reached by other machines, and tokens would cross the network unencrypted: "+
-			"listen on 127.0.0.1 behind a proxy that does TLS, or add --insecure if the network is trusted", c.Listen)
+			"give --tls-cert and --tls-key, listen on 127.0.0.1 behind a proxy that does TLS, or add --insecure if the network is trusted", c.Listen)
 	}
 	return c.check(c.Node)
 }
 
 // Run serves until ctx ends.
 func (c *serveCommand) Run(ctx context.Context, con *console) (err error) {
+	if c.TLSCert != "" { // before anything is made
+		if _, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey); err != nil {
+			return fmt.Errorf("--tls-cert and --tls-key: %w", err)
+		}
+	}
 	storage, err := c.storage()
 	if err != nil {
 		return err
@@ -67,6 +77,7 @@ func (c *serveCommand) Run(ctx context.Context, con *console) (err error) {
 		Data: c.Data, Cache: filepath.Join(c.Data, "cache", "wasm"), Node: cmp.Or(c.Node, "n1"), Fsync: c.Fsync,
 		Drain: c.Drain, AdminToken: token, Compiler: con.compiler, Logger: slog.New(c.logHandler(con)),
 		AllowPrivateOutbound: c.AllowPrivateOutbound, MetricsToken: c.MetricsToken, Storage: storage,
+		TLSCert: c.TLSCert, TLSKey: c.TLSKey,
 	})
 	if err != nil {
 		return errors.Join(err, l.Close())
@@ -75,7 +86,7 @@ func (c *serveCommand) Run(ctx context.Context, con *console) (err error) {
 		con.printf("The operator's token, shown this once and kept in %s:\n\n  %s\n\n", filepath.Join(c.Data, adminTokenFile), token)
 	}
 	return s.run(ctx, l, func(ctx context.Context) error {
-		con.printf("Millrace serves %s\n", baseURL(l))
+		con.printf("Millrace serves %s\n", baseURL(l, c.TLSCert != ""))
 		<-ctx.Done()
 		return ctx.Err()
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -16,7 +17,7 @@ import (
 )
 
 // serverConfig says how a server runs. Every field is needed but Node, Fsync, Compiler and the
-// last three.
+// last five.
 type serverConfig struct {
 	Data       string   // folder, which nobody else uses while the server runs
 	Cache      string   // folder of compiled plugins
@@ -30,6 +31,7 @@ type serverConfig struct {
 	AllowPrivateOutbound bool   // sources and callbacks may reach loopback and private addresses
 	MetricsToken         string // opens /metrics besides the operator's
 	Storage              storage
+	TLSCert, TLSKey      string // files of HTTPS
 }
 
 // server is one node: broker, host and web, wired together.
@@ -61,6 +63,7 @@ func newServer(ctx context.Context, c serverConfig) (*server, error) {
 		Broker: s.broker, Host: s.host, AdminToken: c.AdminToken,
 		Logger: c.Logger, Drain: c.Drain, Version: v, Node: c.Node,
 		AllowPrivateOutbound: c.AllowPrivateOutbound, MetricsToken: c.MetricsToken,
+		CertFile: c.TLSCert, KeyFile: c.TLSKey,
 	})
 	if err != nil {
 		return nil, errors.Join(err, s.host.Close(ctx))
@@ -97,10 +100,13 @@ func listen(address string) (net.Listener, error) {
 }
 
 // baseURL is where l is reached from this machine.
-func baseURL(l net.Listener) string {
-	address, ok := l.Addr().(*net.TCPAddr)
-	if ok && address.IP.IsUnspecified() {
-		return fmt.Sprintf("http://127.0.0.1:%d", address.Port)
+func baseURL(l net.Listener, tls bool) string {
+	u := url.URL{Scheme: "http", Host: l.Addr().String()}
+	if tls {
+		u.Scheme = "https"
 	}
-	return "http://" + l.Addr().String()
+	if address, ok := l.Addr().(*net.TCPAddr); ok && address.IP.IsUnspecified() {
+		u.Host = fmt.Sprintf("127.0.0.1:%d", address.Port)
+	}
+	return u.String()
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/millrace/millrace/abi"
 	"github.com/millrace/millrace/abi/sse"
+	"github.com/millrace/millrace/broker"
 )
 
 // How long tail waits before it connects again: the first wait, which doubles up to the last.
@@ -31,6 +32,14 @@ type tailCommand struct {
 	Since    time.Time `xor:"start" placeholder:"TIME" help:"Begin with the events since then, such as 2026-01-31T12:00:00Z."`
 	From     string    `xor:"start" placeholder:"ID" help:"Begin after the event with this id, or with the earliest."`
 	JSON     bool      `name:"json" help:"Print each event as a line of JSON, with its id and name."`
+}
+
+// Validate refuses an id that is none, which the server would take for one of a history that is gone.
+func (c *tailCommand) Validate() error {
+	if _, ok := broker.ParsePosition(c.From); c.From != "" && c.From != "earliest" && !ok {
+		return fmt.Errorf("--from %q is neither the id of an event nor the word earliest", c.From)
+	}
+	return nil
 }
 
 // Run prints events until ctx ends or the server says that no more will come. When the connection
@@ -164,7 +173,11 @@ func (t *tail) wait(err error) time.Duration {
 // print writes the event's data, or all of it as JSON. What the server says about the stream itself
 // goes to standard error.
 func (t *tail) print(e abi.Event) error {
-	switch e.Name {
+	name := e.Name
+	if name == "error" && e.ID != "" {
+		name = "" // somebody's event of that name; the server's ends a stream and has no id
+	}
+	switch name {
 	case "gap":
 		t.con.notef("millrace: history no longer reaches back; the oldest event left is %s\n", e.Data)
 		return nil

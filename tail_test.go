@@ -93,16 +93,17 @@ func TestTailPrintsWhatTheServerSaysOfTheStreamApart(t *testing.T) {
 			return
 		}
 		io.WriteString(w, "event: gap\ndata: e-9\n\nevent: quote\nid: e-10\ndata: {\"p\":1}\n\n")
+		io.WriteString(w, "event: error\nid: e-11\ndata: somebody's\n\nevent: error\ndata: the server's\n\n")
 	})
 	tl.con.err = &notes
 	if err := tl.run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if want := `{"id":"e-10","event":"quote","data":"{\"p\":1}"}` + "\n"; out.String() != want {
+	if want := `{"id":"e-10","event":"quote","data":"{\"p\":1}"}` + "\n" + `{"id":"e-11","event":"error","data":"somebody's"}` + "\n"; out.String() != want {
 		t.Errorf("printed %q, want %q", out.String(), want)
 	}
-	if !strings.Contains(notes.String(), "the oldest event left is e-9") {
-		t.Errorf("the gap is not told: %q", notes.String())
+	if said := notes.String(); !strings.Contains(said, "the oldest event left is e-9") || !strings.Contains(said, "error the server's") {
+		t.Errorf("the gap and the end are not told: %q", said)
 	}
 }
 

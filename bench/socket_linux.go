@@ -8,6 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// slowSegment is what a slow viewer takes at once, as over Ethernet. Loopback's 64 KiB are more than its
+// window, and would come only when the sender's timer, ever more seldom, tries a part of them.
+const slowSegment = 1460
+
 // connect opens a socket that is connected and does not block. Its end leaves nothing behind in the
 // system, so that the next run finds its ports free.
 func (r *pollReader) connect(slow bool) (socket int, err error) {
@@ -22,8 +26,10 @@ func (r *pollReader) connect(slow bool) (socket int, err error) {
 		unix.SetsockoptLinger(socket, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}),
 		r.bind(socket),
 	)
-	if slow { // else the kernel would read for it
-		err = errors.Join(err, unix.SetsockoptInt(socket, unix.SOL_SOCKET, unix.SO_RCVBUF, 4*slowBytes))
+	if slow {
+		err = errors.Join(err,
+			unix.SetsockoptInt(socket, unix.SOL_SOCKET, unix.SO_RCVBUF, 4*slowBytes), // else the kernel would read for it
+			unix.SetsockoptInt(socket, unix.IPPROTO_TCP, unix.TCP_MAXSEG, slowSegment))
 	}
 	if err == nil {
 		err = os.NewSyscallError("connect", awaitConnect(socket, unix.Connect(socket, server)))

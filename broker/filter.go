@@ -49,6 +49,14 @@ func (f *filter) evict(e *abi.Event) {
 	}
 }
 
+// putBack puts matching events before the first, which are all that lie behind from and left the ring.
+func (f *filter) putBack(events []*abi.Event, from uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.list.unpop(events)
+	f.floor = min(f.floor, from)
+}
+
 // reset empties the list, and wakes those who wait so that they read history up to seq.
 func (f *filter) reset(seq uint64) {
 	f.mu.Lock()

@@ -42,6 +42,10 @@ type hub struct {
 	subs    int
 	empty   time.Time // since when there are no subscriptions
 
+	behind    atomic.Int32  // subscriptions that read history now
+	recalling sync.Mutex    // see recall
+	recalls   atomic.Uint64 // that were begun
+
 	asking  sync.Mutex // one question for the extent at a time
 	extent  extent
 	refused error

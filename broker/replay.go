@@ -11,6 +11,8 @@ import (
 
 // replay is one step through history: what matches after the cursor, up to a bound.
 func (s *Subscription) replay(caller context.Context) ([]*abi.Event, uint64, error) {
+	s.hub.behind.Add(1)
+	defer s.hub.behind.Add(-1)
 	ctx, stop := s.within(caller)
 	defer stop()
 	var events []*abi.Event

@@ -33,6 +33,9 @@ func (q *queue) after(seq uint64) []*abi.Event {
 	return events[i:]
 }
 
+// unpop puts events before the first.
+func (q *queue) unpop(events []*abi.Event) { q.events, q.head = slices.Concat(events, q.all()), 0 }
+
 // pop takes the first off; the queue must not be empty.
 func (q *queue) pop() *abi.Event {
 	e := q.events[q.head]

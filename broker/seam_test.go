@@ -171,6 +171,50 @@ func TestWarmHub(t *testing.T) {
 	}
 }
 
+// TestManyComeBackTogether has a live reader begin the hub after a restart, so that it begins with nothing,
+// and then many come back from different positions, each with subjects of its own: what they missed is
+// read for all at once.
+func TestManyComeBackTogether(t *testing.T) {
+	dir := t.TempDir()
+	b, stop := start(t, broker.Config{Dir: dir})
+	tenant(t, b, "acme", broker.Spec{})
+	first, last := fill(t, b, "acme", 4000, 100, 200)
+	stop()
+	b, _ = start(t, broker.Config{Dir: dir})
+	live := subscribe(t, b, "acme", broker.From{}, ">")
+	const readers = 100
+	before := b.Stats().Reads
+	var reading sync.WaitGroup
+	begin := make(chan struct{})
+	for r := range readers {
+		after := broker.Position{Epoch: first.Epoch, Seq: last.Seq - 100 - uint64(r)*19}
+		own := []string{fmt.Sprintf("a.%d", r), fmt.Sprintf("a.%d", (r+1)%100), fmt.Sprintf("a.%d", (r+50)%100)}
+		s := subscribe(t, b, "acme", broker.From{After: after.String()}, own...)
+		want := 0
+		for seq := after.Seq + 1; seq <= last.Seq; seq++ {
+			if n := (seq - first.Seq) % 100; n == uint64(r) || n == uint64(r+1)%100 || n == uint64(r+50)%100 {
+				want++
+			}
+		}
+		reading.Go(func() {
+			<-begin
+			if events := readTo(t, s, last); len(events) != want {
+				t.Errorf("reader %d has %d events, want %d", r, len(events), want)
+			}
+		})
+	}
+	close(begin)
+	reading.Wait()
+	reads := b.Stats().Reads - before
+	if reads > readers { // each by itself needs three at least
+		t.Errorf("history was read %d times for %d readers", reads, readers)
+	}
+	publish(t, b, "acme", "a.0", "new")
+	if e := take(t, live, 1)[0]; e.Data != "new" || e.Replayed {
+		t.Errorf("live is %+v", e)
+	}
+}
+
 // TestHubJumps loses more live events than are worth filling: the subscriptions read them themselves.
 func TestHubJumps(t *testing.T) {
 	b, _ := start(t, broker.Config{})

@@ -19,6 +19,8 @@ type From struct {
 	After    string    // the id of the last event seen, as Position writes it
 	Earliest bool      // with the oldest event that is kept
 	Since    time.Time // with the first event stored at or after it
+
+	Step int // events that the first step through history reads, 32 to 512; later ones read more
 }
 
 // Start is where a subscription began.
@@ -65,7 +67,7 @@ func (b *Broker) Subscribe(ctx context.Context, tenant string, subjects []string
 	if err != nil {
 		return nil, err
 	}
-	s := &Subscription{link: l, batch: firstRead, closed: make(chan struct{})}
+	s := &Subscription{link: l, batch: min(max(from.Step, firstRead), readEvents), closed: make(chan struct{})}
 	after, _ := ParsePosition(from.After)
 	if s.hub, err = l.attach(ctx, after); err != nil {
 		l.release()
@@ -110,15 +112,21 @@ func (s *Subscription) Next(ctx context.Context) (events []*abi.Event, seq uint6
 // NextUpTo is Next for who wants nothing beyond a sequence: at the live end it returns no events,
 // and does not wait, once everything matching up to there has been returned. It may return more.
 func (s *Subscription) NextUpTo(ctx context.Context, upTo uint64) (events []*abi.Event, seq uint64, err error) {
-	for {
+	for recalled := false; ; {
 		if err := s.ended(); err != nil {
 			return nil, s.cursor, err
 		}
 		passed := s.hub.passed.Load() // before the list is read, see hub.pass
 		events, wake, behind := s.filter.read(s.cursor, maxStep)
 		if behind {
-			return s.replay(ctx)
+			// Alone it gets its first event sooner by itself.
+			if recalled || s.hub.behind.Load() == 0 || !s.hub.recall(ctx, s.cursor) {
+				return s.replay(ctx)
+			}
+			recalled = true
+			continue
 		}
+		s.oldest = false
 		if len(events) > 0 {
 			s.cursor = events[len(events)-1].Seq
 			if len(events) < maxStep {

@@ -40,29 +40,42 @@ const (
 	manyCalls    = 1000                  // of the host, from which on they are settled between events
 	burnBytes    = 4096                  // from which on the host's work on them costs fuel
 	mostDoubt    = 10                    // times more or less than likely that a grant is believed to have taken
+	mostCounted  = 4                     // times what it should have taken, that a grant counts against a limit of the callback
 )
 
-// reading is what the clocks say.
-type reading struct{ wall, thread time.Duration }
+// reading is what the clocks say, and which thread's.
+type reading struct {
+	wall, spent time.Duration
+	thread      int
+}
+
+// took is the processor time that a grant took: as it was measured, and what of that counts against
+// the limits that stop a callback. Where the machine is busy the scheduler may let others run on the
+// thread before the goroutine gets to the clock, and what they took looks like the guest's. The share,
+// which makes guests wait, is charged for all of it; no callback dies of it, since one grant counts
+// for a few times what it should have taken at most.
+type took struct{ measured, counted time.Duration }
 
 // next measures what the last grant took and returns the next one.
-func (m *meter) next(now reading) (spent time.Duration, grant int64) {
+func (m *meter) next(now reading) (last took, grant int64) {
 	if m.grant == 0 {
 		m.rate = usualRate
 	} else {
-		spent = m.measure(now)
+		should := max(m.likely(m.grant), grantTime)
+		last.measured = m.measure(now)
+		last.counted = min(last.measured, mostCounted*should)
 	}
 	m.grant = max(minGrant, min(int64(m.rate*float64(grantTime)), maxGrant))
 	m.calls, m.parked = 0, false
-	return spent, m.grant
+	return last, m.grant
 }
 
 // measure returns the processor time that the last grant took, by the thread's own clock, and no more
-// than by the wall clock. Once the goroutine waited it may have changed its thread, whose clock then
-// says anything: it is believed as far as it is near to what is likely.
+// than by the wall clock. A goroutine that waited, or was made to, may have changed its thread, whose
+// clock then says anything: it is believed as far as it is near to what is likely.
 func (m *meter) measure(now reading) time.Duration {
-	spent := max(0, min(now.thread-m.since.thread, now.wall-m.since.wall))
-	if m.parked {
+	spent := max(0, min(now.spent-m.since.spent, now.wall-m.since.wall))
+	if m.parked || now.thread != m.since.thread {
 		likely := m.likely(m.grant)
 		return max(likely/mostDoubt, min(spent, likely*mostDoubt))
 	}
@@ -90,11 +103,11 @@ func (h *Host) metering() wazero.HostModuleBuilder {
 func refill(ctx context.Context, _ api.Module, stack []uint64) {
 	c := callOf(ctx)
 	m := &c.instance.meter
-	spent, grant := m.next(c.instance.read())
-	if f := c.pay(spent); f != nil {
+	last, grant := m.next(c.instance.read())
+	if f := c.pay(last); f != nil {
 		panic(f)
 	}
-	if spent >= grantTime/2 { // for less it would cost more than it gives
+	if last.measured >= grantTime/2 { // for less it would cost more than it gives
 		runtime.Gosched()
 	}
 	stack[0] = uint64(grant)
@@ -107,25 +120,26 @@ func overflow(ctx context.Context, _ api.Module, _ []uint64) {
 }
 
 func (i *instance) read() reading {
-	return reading{time.Since(i.code.host.began), threadTime()}
+	spent, thread := threadTime()
+	return reading{time.Since(i.code.host.began), spent, thread}
 }
 
 // pay takes processor time from what the guest has left, and waits where the share that it runs on
 // is used up. It returns what the guest is to be stopped with.
-func (c *call) pay(spent time.Duration) *fault {
+func (c *call) pay(last took) *fault {
 	c.host.isFull() // which may have this one stopped
 	if f := cmp.Or(c.overdue(), c.instance.overgrown(), c.instance.dispossessed()); f != nil {
 		return f
 	}
 	config := c.host.config
-	switch c.spent += c.own(spent); {
+	switch c.spent += c.own(last.counted); {
 	case c.phase == streaming && c.spent > config.CPUSlice:
 		return &fault{fmt.Sprintf("ran for %v without a call of the host", config.CPUSlice), LimitSlice}
 	case c.phase == inEvent && c.spent > config.CPUEvent:
 		return &fault{fmt.Sprintf("took %v of processor time for one event", config.CPUEvent), LimitEventCPU}
 	}
 	if share := c.instance.share.Load(); share != nil {
-		wait := share.charge(spent)
+		wait := share.charge(last.measured)
 		if wait > longestWait {
 			return &fault{"the processor share is used up", LimitShare}
 		}
@@ -135,14 +149,14 @@ func (c *call) pay(spent time.Duration) *fault {
 	return nil
 }
 
-// own is how much of the time that the last grant took counts for the guest's limits. For a slice
-// that is what came after the last call of the host, one grant at most.
-func (c *call) own(spent time.Duration) time.Duration {
+// own is how much of the time that counts of the last grant is the phase's. For a slice that is what
+// came after the last call of the host, one grant at most.
+func (c *call) own(counted time.Duration) time.Duration {
 	if c.phase == streaming && c.called {
-		spent = min(spent, grantTime)
+		counted = min(counted, grantTime)
 	}
 	c.called = false
-	return spent
+	return counted
 }
 
 // overdue is what the guest is to be stopped with if its time is up.

@@ -2,11 +2,13 @@ package web
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -16,10 +18,15 @@ import (
 	"github.com/millrace/millrace/broker"
 )
 
+// strictCasing makes huma take a field in another letter case for the unknown field that it is. It is
+// a switch for the whole process.
+var strictCasing = sync.OnceFunc(func() { huma.ValidateStrictCasing = true })
+
 // adminAPI registers everything under /v1. Handlers' types are the OpenAPI document.
 func (s *Server) adminAPI(e *echo.Echo) {
+	strictCasing()
 	config := huma.DefaultConfig("Millrace", s.config.Version)
-	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "/v1/openapi", "", ""
+	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", "" // see openAPI
 	config.CreateHooks = nil // no $schema links in answers
 	config.Transformers = append(config.Transformers, hideValues)
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
@@ -36,6 +43,20 @@ func (s *Server) adminAPI(e *echo.Echo) {
 	s.sourceCalls(api)
 	s.secretCalls(api)
 	s.eventCalls(e, api)
+	e.GET("/v1/openapi.json", openAPI(api))
+}
+
+// openAPI serves the document. huma's own handler fills a variable at the first request without a
+// lock, and serves three more forms that nobody asked for.
+func openAPI(api huma.API) echo.HandlerFunc {
+	document := sync.OnceValues(func() ([]byte, error) { return json.Marshal(api.OpenAPI()) })
+	return func(c echo.Context) error {
+		doc, err := document()
+		if err != nil {
+			return err
+		}
+		return c.Blob(http.StatusOK, "application/openapi+json", doc)
+	}
 }
 
 // accessSchema and originsSchema describe types of broker whose JSON is not their fields.

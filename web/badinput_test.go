@@ -82,6 +82,7 @@ func TestBadInput(t *testing.T) {
 		{"tenant: name of 64 characters", "PUT", "/v1/tenants/" + strings.Repeat("a", 64), "", nil, 422, "path.tenant"},
 		{"tenant: unknown field", "PUT", v1, "", doc{"colour": "red"}, 422, "body.colour"},
 		{"tenant: unknown field inside", "PUT", v1, "", doc{"quotas": doc{"colour": 1}}, 422, "body.quotas.colour"},
+		{"tenant: a field in another letter case", "PUT", v1, "", doc{"Hosts": []string{}}, 422, "body.Hosts"},
 		{"tenant: wrong type", "PUT", v1, "", doc{"hosts": "acme.example.com"}, 422, "body.hosts"},
 		{"tenant: not a host name", "PUT", v1, "", doc{"hosts": []string{"a b"}}, 422, "body.hosts"},
 		{"tenant: an address as host", "PUT", v1, "", doc{"hosts": []string{"127.0.0.1"}}, 422, "body.hosts"},
@@ -326,6 +327,41 @@ func TestATenantsRegistryIsBounded(t *testing.T) {
 	}
 	if status != 409 {
 		t.Errorf("token 1,001 is a %d, want 409", status)
+	}
+}
+
+// TestNoCallIsServedToStrangers: one that is added later without a check fails here.
+func TestNoCallIsServedToStrangers(t *testing.T) {
+	n := startNode(t, web.Config{})
+	n.must("PUT", "/v1/tenants/acme", nil, nil)
+	n.must("PUT", "/v1/tenants/other", nil, nil)
+	_, foreign := n.token("other", nil, "admin")
+	_, powerless := n.token("acme", []string{"none"}, "subscribe")
+	calls := n.web.Calls()
+	if len(calls) < 30 {
+		t.Fatalf("%d calls are served", len(calls))
+	}
+	for _, call := range calls {
+		method, path, _ := strings.Cut(call, " ")
+		path = strings.Replace(path, "{tenant}", "acme", 1)
+		for strings.Contains(path, "{") {
+			path = path[:strings.Index(path, "{")] + "x" + path[strings.Index(path, "}")+1:]
+		}
+		for _, who := range []struct {
+			name, token string
+			status      int
+		}{{"nobody", "", 401}, {"who made a token up", "made-up", 401}, {"another tenant", foreign, 401}, {"who may only read elsewhere", powerless, 403}} {
+			want := who.status
+			if path == "/v1/tenants" {
+				want = 401 // no tenant's call: a tenant's token is nobody's there
+			}
+			resp, body := n.do(method, path+"?subject=a", who.token, nil) // the one call that reads its query first
+			if resp.StatusCode != want {
+				t.Errorf("%s for %s: %d, want %d: %.300s", call, who.name, resp.StatusCode, want, body)
+				continue
+			}
+			checkProblem(t, call, resp, body, "")
+		}
 	}
 }
 

@@ -258,7 +258,7 @@ func (s *Server) serveAdminStream(c echo.Context, name, scope string, subjects [
 			return err
 		}
 	}
-	return v.serve(c.Response(), c.Request())
+	return v.serve(c)
 }
 
 // pathParams are the parameters in a path of the document.

@@ -14,13 +14,14 @@ import (
 // guestProducer runs an onStream callback for one viewer. It is the callback's emitter, too: its
 // methods are called by the callback only, one at a time.
 type guestProducer struct {
-	v        *viewer
-	sub      *broker.Subscription // nil if the route has no subjects
-	waiting  []*abi.Event         // received from sub, not yet by the callback
-	received string               // the id of the last event that the callback received
-	own      bool                 // the callback sets ids itself
-	started  chan error           // one value: nil once the callback runs, or why it does not
-	result   chan error           // one value: how it ended
+	v       *viewer
+	sub     *broker.Subscription // nil if the route has no subjects
+	waiting []*abi.Event         // received from sub, not yet by the callback
+	answers broker.Position      // the event that the callback received last, and how often it has sent since; zero once it waits for the next
+	had     broker.Position      // what the viewer had when it came: outputs up to this one are not sent again
+	own     bool                 // the callback sets ids itself
+	started chan error           // one value: nil once the callback runs, or why it does not
+	result  chan error           // one value: how it ended
 }
 
 func (p *guestProducer) open(v *viewer) error {
@@ -39,7 +40,7 @@ func (p *guestProducer) open(v *viewer) error {
 		defer v.route.callback.drop()
 		err := v.route.callback.plugin.Stream(v.ctx, sess)
 		if err != nil && (v.ctx.Err() == nil || callbackFailed(err)) {
-			sess.Log(levelError, "onStream failed: "+err.Error())
+			sess.Log(levelError, failureText("onStream failed", err))
 		}
 		if p.sub != nil {
 			p.sub.Close()
@@ -60,10 +61,11 @@ func (p *guestProducer) subscribe() error {
 	if len(v.subjects) == 0 {
 		return nil
 	}
-	if _, ok := broker.ParsePosition(v.from.After); v.from.After != "" && !ok {
+	var err error
+	var ok bool
+	if p.had, ok = broker.ParsePosition(v.from.After); v.from.After != "" && !ok {
 		v.from = broker.From{}
 	}
-	var err error
 	if p.sub, v.begin, err = v.subscribe(); err != nil {
 		return err
 	}
@@ -78,13 +80,19 @@ func (p *guestProducer) run(v *viewer) error {
 	return err
 }
 
-// Send gives one event to the viewer.
+// Send gives one event to the viewer. What the callback sends between receiving an event and waiting
+// for the next is numbered as outputs of that event, so that a viewer who is cut between two of them
+// comes back to the second: the callback then receives the event again, and what the viewer has is
+// left out.
 func (p *guestProducer) Send(e abi.Event) error {
 	if e.ID != "" {
 		p.own = true
-	} else if !p.own && p.received != "" {
-		// The viewer's id would lie before what the callback has used up, and bring it again.
-		e.ID, p.received = p.received, ""
+	} else if !p.own && p.answers.Seq > 0 {
+		p.answers.Output++
+		if p.answers.Epoch == p.had.Epoch && p.answers.Seq == p.had.Seq && p.answers.Output <= p.had.Output {
+			return nil
+		}
+		e.ID = p.answers.String()
 	}
 	return closed(p.v.send(&e))
 }
@@ -102,6 +110,7 @@ func (p *guestProducer) Receive(ctx context.Context) (*abi.Event, error) {
 	if p.sub == nil {
 		return nil, abi.Unavailable
 	}
+	p.answers = broker.Position{}
 	for len(p.waiting) == 0 {
 		events, _, err := p.sub.Next(ctx)
 		switch {
@@ -114,7 +123,8 @@ func (p *guestProducer) Receive(ctx context.Context) (*abi.Event, error) {
 		}
 	}
 	e := p.waiting[0]
-	p.waiting, p.received = p.waiting[1:], e.ID
+	p.waiting = p.waiting[1:]
+	p.answers, _ = broker.ParsePosition(e.ID)
 	return e, nil
 }
 

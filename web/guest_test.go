@@ -135,6 +135,21 @@ func TestStreamCallbackWithoutIDsResumesBehindWhatItUsedUp(t *testing.T) {
 	v.want("hello", "two")
 }
 
+func TestViewerWhoIsCutBetweenTwoAnswersComesBackToTheSecond(t *testing.T) {
+	n := startStreamer(t, web.Config{})
+	v := n.open("/t/acme/in?case=pair&hold")
+	n.publish("acme", "in", "X")
+	v.want("first of X")
+	v.leave()
+	n.publish("acme", "in", "Y")
+	v = n.open("/t/acme/in?case=pair", "Last-Event-ID", v.reader.LastEventID())
+	v.want("second of X", "first of Y", "second of Y")
+	v.leave()
+	n.publish("acme", "in", "Z")
+	v = n.open("/t/acme/in?case=pair", "Last-Event-ID", v.reader.LastEventID())
+	v.want("first of Z", "second of Z")
+}
+
 func TestStreamCallbackPolls(t *testing.T) {
 	n := startStreamer(t, web.Config{})
 	n.open("/t/acme/in?case=poll").want("nothing")

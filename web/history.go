@@ -14,6 +14,10 @@ import (
 // the callback is slow or drops most events.
 const historyTurn = 2 * time.Second
 
+// historyEvent is how many bytes of a batch each event that is read for it should at least make. Few
+// are so small.
+const historyEvent = 128
+
 // history reads what lies behind a cursor for viewers that are behind the ring. That history no
 // longer reaches there is told by an event gap.
 func (ch *channel) history(ctx context.Context, after wire.Cursor, upTo uint64, b *wire.Batch) error {
@@ -26,7 +30,7 @@ func (ch *channel) history(ctx context.Context, after wire.Cursor, upTo uint64, 
 		}
 		defer c.drop()
 	}
-	sub, err := ch.server.broker.Subscribe(ctx, ch.tenant, ch.subjects, broker.From{After: ch.id(after)})
+	sub, err := ch.server.broker.Subscribe(ctx, ch.tenant, ch.subjects, broker.From{After: ch.id(after), Step: b.Want() / historyEvent})
 	if err != nil {
 		return err
 	}
@@ -40,7 +44,7 @@ func (ch *channel) history(ctx context.Context, after wire.Cursor, upTo uint64, 
 		e.ID = start.Position.String() // who is cut behind it is not told again
 		b.Add(wire.Frame{At: startCursor(start.Position), Bytes: sse.AppendEvent(nil, &e)})
 	}
-	for until := time.Now().Add(historyTurn); !b.Full(); {
+	for until := time.Now().Add(historyTurn); !b.Enough(); {
 		seq, err := ch.readStep(ctx, sub, upTo, b, until)
 		if err != nil || seq >= upTo || time.Now().After(until) {
 			return err

@@ -31,6 +31,7 @@ const adminToken = "the-operators-token-of-these-tests"
 type node struct {
 	t      testing.TB
 	url    string
+	client *http.Client
 	broker *broker.Broker
 	host   *host.Host
 	web    *web.Server
@@ -70,7 +71,10 @@ func startNodeWith(t testing.TB, dir string, hc host.Config, c web.Config) *node
 
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
-	n.url = "http://" + l.Addr().String()
+	n.url, n.client = "http://"+l.Addr().String(), http.DefaultClient
+	if c.CertFile != "" {
+		n.url, n.client = "https://"+l.Addr().String(), trusting(t, c.CertFile)
+	}
 	brokerCtx, stopBroker := context.WithCancel(context.Background())
 	webCtx, stopWeb := context.WithCancel(context.Background())
 	var brokerDone, webDone = make(chan error, 1), make(chan error, 1)
@@ -140,7 +144,7 @@ func (n *node) do(method, path, token string, body any) (*http.Response, []byte)
 	if b, ok := body.([]byte); ok && bytes.HasPrefix(b, []byte("\x00asm")) {
 		req.Header.Set("Content-Type", "application/wasm")
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := n.client.Do(req)
 	check(n.t, err)
 	defer resp.Body.Close()
 	got, err := io.ReadAll(resp.Body)
@@ -212,7 +216,7 @@ func (n *node) open(path string, headers ...string) *viewer {
 	for i := 0; i+1 < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := n.client.Do(req)
 	check(n.t, err)
 	if resp.StatusCode != 200 {
 		body, _ := io.ReadAll(resp.Body)

@@ -135,7 +135,7 @@ func (p *sourcePlugin) call(ctx context.Context, name string, e *abi.Event, r ab
 			continue
 		case err != nil:
 			if ctx.Err() == nil {
-				p.server.logs.of(p.tenant, pluginLog(p.callback.version.Name)).line(levelError, name+" failed: "+err.Error())
+				p.server.logs.of(p.tenant, pluginLog(p.callback.version.Name)).line(levelError, failureText(name+" failed", err))
 			}
 			return out, err
 		}

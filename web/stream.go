@@ -45,7 +45,7 @@ func (s *Server) serveTenant(c echo.Context, tenant, path string) error {
 	if err != nil {
 		return err
 	}
-	return v.serve(c.Response(), c.Request())
+	return v.serve(c)
 }
 
 // site returns what a tenant serves here. A tenant that this node has not heard of yet is looked up

@@ -50,7 +50,7 @@ func (t *transform) frames(ctx context.Context, dst []wire.Frame, epoch string, 
 
 // onFailure does what the route's onError says about an event whose callback failed.
 func (t *transform) onFailure(dst []wire.Frame, epoch string, e *abi.Event, err error) ([]wire.Frame, error) {
-	t.session.Log(slog.LevelError, "onEvent failed on "+e.ID+": "+err.Error())
+	t.session.Log(slog.LevelError, failureText("onEvent failed on "+e.ID, err))
 	switch t.onError {
 	case "drop":
 		return dst, nil

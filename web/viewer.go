@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/labstack/echo/v4"
+
 	"github.com/millrace/millrace/abi"
 	"github.com/millrace/millrace/abi/sse"
 	"github.com/millrace/millrace/broker"
@@ -40,8 +42,9 @@ type beginning struct {
 
 // serve opens the stream, if the node and the route have room, and answers with it, which may go on
 // when serve has returned. An error means that nothing was written yet.
-func (v *viewer) serve(w http.ResponseWriter, r *http.Request) error {
-	s := v.server
+func (v *viewer) serve(c echo.Context) error {
+	s, w, r := v.server, streamResponse{c.Response()}, c.Request()
+	defer w.ending()
 	if s.draining.Load() {
 		return turnAway(w, r)
 	}
@@ -197,11 +200,13 @@ func (v *viewer) firstBytes() []byte {
 	if ms := v.route.spec.Retry; ms > 0 {
 		b = sse.AppendRetry(b, time.Duration(ms)*time.Millisecond)
 	}
-	if v.begin.id != "" {
+	switch {
+	case v.begin.notice != nil:
+		notice := *v.begin.notice
+		notice.ID = v.begin.id // in one block, so that nobody has the id and not the notice
+		b = sse.AppendEvent(b, &notice)
+	case v.begin.id != "":
 		b = sse.AppendID(b, v.begin.id)
-	}
-	if v.begin.notice != nil {
-		b = sse.AppendEvent(b, v.begin.notice)
 	}
 	if len(b) == 0 {
 		b = sse.AppendComment(b, "open")

@@ -42,6 +42,9 @@ type Config struct {
 	RingBytes    int           // of recent frames per channel; default 1 MiB
 	MaxBodyBytes int64         // of a publish batch; default 16 MiB
 
+	CertFile, KeyFile string        // of HTTPS, in PEM; without them it is plain HTTP
+	CertCheck         time.Duration // between looks at them for a change; default 10 s
+
 	AllowPrivateOutbound bool   // sources and open may reach loopback and private addresses: for development
 	Sources              int    // that this node runs at most, others wait; default 1,000
 	Remotes              int    // streams that plugins have open at most; default 1,000
@@ -57,6 +60,7 @@ func (c Config) withDefaults() (_ Config, err error) {
 	c.QueueBytes = cmp.Or(c.QueueBytes, 256<<10)
 	c.RingBytes = cmp.Or(c.RingBytes, 1<<20)
 	c.MaxBodyBytes = cmp.Or(c.MaxBodyBytes, 16<<20)
+	c.CertCheck = cmp.Or(c.CertCheck, 10*time.Second)
 	c.Node = cmp.Or(c.Node, "n1")
 	c.Sources = cmp.Or(c.Sources, 1000)
 	c.Remotes = cmp.Or(c.Remotes, 1000)
@@ -70,7 +74,10 @@ func (c Config) withDefaults() (_ Config, err error) {
 	if n := len(c.MetricsToken); n > 0 && n < 16 {
 		err = errors.Join(err, errors.New("metrics token has fewer than 16 characters"))
 	}
-	if c.Drain < 0 || c.WriteTimeout < 0 {
+	if (c.CertFile == "") != (c.KeyFile == "") {
+		err = errors.Join(err, errors.New("a TLS certificate and its key go together"))
+	}
+	if c.Drain < 0 || c.WriteTimeout < 0 || c.CertCheck < 0 {
 		err = errors.Join(err, errors.New("a duration is negative"))
 	}
 	if c.Viewers < 0 || c.QueueBytes < 0 || c.RingBytes < 0 || c.MaxBodyBytes < 0 ||
@@ -82,21 +89,22 @@ func (c Config) withDefaults() (_ Config, err error) {
 
 // Server answers HTTP for one node. Its methods are safe for concurrent use.
 type Server struct {
-	config    Config
-	log       *slog.Logger
-	broker    *broker.Broker
-	echo      *echo.Echo
-	tenancies *tenancies
-	sites     *sites
-	streams   *streams
-	writers   *wire.Writers
-	channels  *channels
-	workers   *workers
-	logs      *lineLogs
-	remotes   *room // of streams that plugins have open
-	writes    turns // of those who change one tenant's routes
-	draining  atomic.Bool
-	guests    sync.WaitGroup // callbacks of streams; they may outlive their handler by host's grace
+	config      Config
+	log         *slog.Logger
+	broker      *broker.Broker
+	echo        *echo.Echo
+	tenancies   *tenancies
+	sites       *sites
+	streams     *streams
+	writers     *wire.Writers
+	channels    *channels
+	workers     *workers
+	logs        *lineLogs
+	certificate *certificate // nil without TLS
+	remotes     *room        // of streams that plugins have open
+	writes      turns        // of those who change one tenant's routes
+	draining    atomic.Bool
+	guests      sync.WaitGroup // callbacks of streams; they may outlive their handler by host's grace
 
 	published atomic.Uint64
 }
@@ -129,6 +137,9 @@ func New(c Config) (*Server, error) {
 		streams: newStreams(), logs: newLineLogs(), remotes: &room{most: int64(c.Remotes)},
 	}
 	if s.writers, err = wire.New(wire.Config{LastWords: lastWords, Patience: c.WriteTimeout}); err != nil {
+		return nil, err
+	}
+	if s.certificate, err = c.openCertificate(); err != nil {
 		return nil, err
 	}
 	s.tenancies = newTenancies(c.Host, s.newOutbound)
@@ -177,15 +188,12 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	defer stopPulling()
 	wg.Go(func() { s.workers.run(pulling) })
 
-	server := &http.Server{
-		Handler:           s,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-		ConnContext:       s.writers.ConnContext,
+	if s.certificate != nil {
+		wg.Go(func() { s.certificate.watch(work, s.config.CertCheck) })
 	}
-	wg.Go(func() { failed <- fmt.Errorf("serve: %w", server.Serve(l)) })
+
+	server := s.listener()
+	wg.Go(func() { failed <- fmt.Errorf("serve: %w", s.listen(server, l)) })
 	over := s.config.Drain
 	var err error
 	select {

@@ -41,15 +41,15 @@ type pageEvent struct {
 }
 
 // openPage starts a browser, with a new profile that goes with it, on a page from a server of the
-// test's own: streams are of another origin to it.
-func openPage(t *testing.T) *page {
+// test's own: streams are of another origin to it. The browser has further options.
+func openPage(t *testing.T, options ...chromedp.ExecAllocatorOption) *page {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = w.Write(pageHTML) // a browser that left needs none
 	}))
 	t.Cleanup(server.Close)
-	options := []chromedp.ExecAllocatorOption{chromedp.ExecPath(chromium(t))}
+	options = append(options, chromedp.ExecPath(chromium(t)))
 	for _, flag := range []string{
 		"headless", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
 		"disable-component-update", "disable-sync", "disable-dev-shm-usage", "no-proxy-server",

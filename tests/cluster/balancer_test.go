@@ -77,6 +77,7 @@ func openStream(t *testing.T, base string) *sse.Reader {
 // TestNobodyGivesUpWhileAllNodesAreGone: an EventSource is told to come back, any other client that
 // there is no node.
 func TestNobodyGivesUpWhileAllNodesAreGone(t *testing.T) {
+	t.Parallel()
 	c := cluster.Start(t, cluster.Config{})
 	b := c.Balance()
 	setUp(t, b.URL, c.Token)
@@ -111,6 +112,7 @@ func TestNobodyGivesUpWhileAllNodesAreGone(t *testing.T) {
 // TestAHungNodeLosesItsViewers: the balancer cuts the streams of a node that is stopped, which nobody
 // else would notice, and the viewer's next stream is another node's.
 func TestAHungNodeLosesItsViewers(t *testing.T) {
+	t.Parallel()
 	c := cluster.Start(t, cluster.Config{Nodes: 2, Alone: true})
 	b := c.Balance()
 	for _, n := range c.Nodes {
@@ -142,6 +144,7 @@ func TestAHungNodeLosesItsViewers(t *testing.T) {
 // TestADrainingNodeHandsOver stops one node after the other. Its viewers get their orderly end from
 // the node and not from the balancer, and whoever asks meanwhile is answered by the other.
 func TestADrainingNodeHandsOver(t *testing.T) {
+	t.Parallel()
 	const viewers = 30
 	c := cluster.Start(t, cluster.Config{Nodes: 2, Alone: true, Flags: []string{"--drain", "3s"}})
 	b := c.Balance()
@@ -204,14 +207,14 @@ func endOf(stream *sse.Reader) end {
 
 func await(t *testing.T, done func() bool) {
 	t.Helper()
-	deadline := time.After(time.Minute)
+	deadline := time.After(3 * time.Minute)
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
 	for !done() {
 		select {
 		case <-poll.C:
 		case <-deadline:
-			t.Fatal("waited in vain for a minute")
+			t.Fatal("waited in vain for three minutes")
 		}
 	}
 }

@@ -7,17 +7,21 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/millrace/millrace/broker/cluster"
+	"github.com/millrace/millrace/tests/program"
 )
 
 // Config says what to start. A zero field takes its default.
@@ -25,7 +29,9 @@ type Config struct {
 	Nodes int      // default 1
 	Alone bool     // more than one node, which know nothing of each other
 	Flags []string // further flags of serve, for each node
-	Links uint64   // if not 0, nodes reach each other over links, which draw from this seed
+
+	Binary string // of the nodes; default what program.Main has built
+	Links  uint64 // if not 0, nodes reach each other over links, which draw from this seed
 
 	DiskBytes int64 // if not 0, each node has a disk of its own of that size; takes root
 }
@@ -35,16 +41,17 @@ type Cluster struct {
 	Nodes []*Node
 	Token string // the operator's, if the nodes are a cluster or one; else each Node has its own
 
-	t     testing.TB
-	dir   string
-	links *links // nil without
+	t      testing.TB
+	dir    string
+	binary string
+	links  *links // nil without
 }
 
 // Start starts nodes on new data and waits until all are ready. They end with the test, and if that
-// failed what they printed is shown. The binary is that which program.Main has built.
+// failed what they printed is shown.
 func Start(t testing.TB, config Config) *Cluster {
 	t.Helper()
-	c := &Cluster{t: t, dir: t.TempDir()}
+	c := &Cluster{t: t, dir: t.TempDir(), binary: cmp.Or(config.Binary, program.Binary())}
 	addresses := freeAddresses(t, 2*max(config.Nodes, 1))
 	for i := range max(config.Nodes, 1) {
 		c.Nodes = append(c.Nodes, c.newNode(i, addresses[2*i], addresses[2*i+1]))
@@ -60,7 +67,7 @@ func Start(t testing.TB, config Config) *Cluster {
 		c.makeLinks(config.Links)
 	}
 	for i, n := range c.Nodes {
-		n.flags = append(c.setting(i, key).Flags(), config.Flags...)
+		n.flags = slices.Concat(c.setting(i, key).Flags(), []string{"--log-level", "debug"}, config.Flags) // see Leader
 		n.start()
 	}
 	c.AwaitReady()
@@ -170,11 +177,16 @@ func awaitStatus(t testing.TB, url string, status int, deadline time.Time, gone 
 }
 
 // freeAddresses are loopback addresses that nobody listens on. Their ports lie below those that
-// systems give to outgoing connections, so that none takes one while a node is down.
+// systems give to outgoing connections, so that none takes one while a node is down; and where all
+// 127.0.0.0/8 is loopback they are on a host of their own, so that no other test takes one either.
 func freeAddresses(t testing.TB, n int) (addresses []string) {
 	t.Helper()
+	host := "127.0.0.1"
+	if runtime.GOOS == "linux" {
+		host = fmt.Sprintf("127.%d.%d.%d", 1+rand.N(250), 1+rand.N(250), 1+rand.N(250))
+	}
 	for range 100 * n {
-		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.N(5_000))
+		address := fmt.Sprintf("%s:%d", host, 10_000+rand.N(5_000))
 		if l, err := net.Listen("tcp", address); err == nil {
 			defer l.Close() // not before all are found, so that no two are the same
 			if addresses = append(addresses, address); len(addresses) == n {

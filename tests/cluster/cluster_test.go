@@ -1,5 +1,3 @@
-//go:build cluster
-
 package cluster_test
 
 import (
@@ -13,6 +11,7 @@ import (
 // TestThreeNodesAreOne: what is set up and published on one node is there on each, also on one that
 // was away, and on one whose data is gone.
 func TestThreeNodesAreOne(t *testing.T) {
+	t.Parallel()
 	c := cluster.Start(t, cluster.Config{Nodes: 3})
 	first := c.Nodes[0]
 	setUp(t, first.URL, c.Token)

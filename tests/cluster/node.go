@@ -22,15 +22,18 @@ type Node struct {
 	address string
 	routes  string
 	data    string
+	binary  string
 	flags   []string
 	out     *output
 	process *program.Process
+	clock   *clock // nil while the process has the machine's
 }
 
 func (c *Cluster) newNode(i int, address, routes string) *Node {
 	n := &Node{
 		Name: fmt.Sprintf("n%d", i+1), URL: "http://" + address, t: c.t,
 		address: address, routes: routes, data: filepath.Join(c.dir, fmt.Sprintf("n%d", i+1)), out: &output{},
+		binary: c.binary,
 	}
 	c.t.Cleanup(func() { n.out.show(c.t, "node "+n.Name) })
 	return n
@@ -38,11 +41,11 @@ func (c *Cluster) newNode(i int, address, routes string) *Node {
 
 func (n *Node) start() {
 	n.t.Helper()
-	p, err := program.StartProcess(n.out, nil, program.Binary(), append([]string{"serve"}, n.flags...)...)
+	p, err := program.StartProcess(n.out, nil, n.binary, append([]string{"serve"}, n.flags...)...)
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	n.process = p
+	n.process, n.clock = p, nil
 	n.t.Cleanup(p.Kill)
 }
 
@@ -111,6 +114,13 @@ func (n *Node) Stop() int {
 // until it is ready, which may need others: see Cluster.AwaitReady.
 func (n *Node) Restart() {
 	n.t.Helper()
+	n.start()
+}
+
+// Upgrade is Restart with another binary, which later Restarts keep.
+func (n *Node) Upgrade(binary string) {
+	n.t.Helper()
+	n.binary = binary
 	n.start()
 }
 

@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	long = flag.Bool("long", false, "run each fault for five minutes, under the whole load")
+	long = flag.Bool("long", false, "run each kind of fault for five minutes, under the whole load")
 	seed = flag.Uint64("seed", 0, "of the faults; 0 draws one")
 )
 
@@ -29,7 +29,14 @@ func size() (c workload.Config, during time.Duration) {
 	if *long {
 		return workload.Config{Publishers: 20, Viewers: 300, Sources: 10}, 5 * time.Minute
 	}
-	return workload.Config{Publishers: 10, Viewers: 60, Sources: 5}, 15 * time.Second
+	return workload.Config{Publishers: 10, Viewers: 60, Sources: 5}, 8 * time.Second
+}
+
+// beside lets a test run beside others in the short form: most of its time is waiting.
+func beside(t *testing.T) {
+	if !*long {
+		t.Parallel()
+	}
 }
 
 // faultRand draws the faults of a test.
@@ -52,8 +59,8 @@ func judge(t *testing.T, r workload.Result, err error) {
 	report := checker.Check(r.History)
 	t.Logf("%s", &report)
 	ms := func(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
-	t.Logf("viewers came back %d times; the slowest return took %s, the longest silence %s, the slowest acknowledgement %s",
-		r.Returns, ms(r.SlowestReturn), ms(r.LongestSilence), ms(r.SlowestPublish))
+	t.Logf("viewers came back %d times; the slowest return took %s, the longest silence %s, the slowest acknowledgement %s, the slowest delivery after one and recovery %s, at %s",
+		r.Returns, ms(r.SlowestReturn), ms(r.LongestSilence), ms(r.SlowestPublish), ms(r.SlowestDelivery), clock(r.SlowestDeliveryAt))
 	if !report.OK() {
 		t.Error("the promises are broken")
 	}
@@ -61,6 +68,8 @@ func judge(t *testing.T, r workload.Result, err error) {
 		t.Error("nothing happened")
 	}
 }
+
+func clock(t time.Time) string { return t.UTC().Format("15:04:05.000") }
 
 // every calls do until a time is over, after a pause of least to twice that each.
 func every(ctx context.Context, r *rand.Rand, least, during time.Duration, do func()) error {

@@ -24,6 +24,7 @@ import (
 // TestALiarIsFoundOut puts something between the node and its users that does, once in a while, what
 // must not happen. That the other tests find nothing says as much as that this one finds it.
 func TestALiarIsFoundOut(t *testing.T) {
+	beside(t)
 	s := program.Start(t)
 	for _, tt := range []struct {
 		name string

@@ -12,6 +12,7 @@ import (
 
 // TestOneNodeIsKilled kills a node that is alone every few seconds, and starts it again on its data.
 func TestOneNodeIsKilled(t *testing.T) {
+	beside(t)
 	r := faultRand(t)
 	s := program.Start(t, "--allow-private-outbound")
 	c, during := size()
@@ -34,6 +35,7 @@ func TestOneNodeIsKilled(t *testing.T) {
 // TestOneNodeBehindABalancer ends the node by turns with SIGKILL and SIGTERM while all reach it through
 // the balancer. No browser's EventSource would have given up.
 func TestOneNodeBehindABalancer(t *testing.T) {
+	beside(t)
 	r := faultRand(t)
 	nodes := cluster.Start(t, cluster.Config{Flags: []string{"--drain", "1s", "--allow-private-outbound"}})
 	c, during := size()
@@ -61,6 +63,7 @@ func TestOneNodeBehindABalancer(t *testing.T) {
 // TestOneNodeRunsOutOfDisk fills the node's disk. It says that it is not ready, and after a restart
 // with room again it goes on.
 func TestOneNodeRunsOutOfDisk(t *testing.T) {
+	beside(t)
 	nodes := cluster.Start(t, cluster.Config{DiskBytes: 64 << 20, Flags: []string{"--drain", "1s", "--allow-private-outbound"}})
 	c, _ := size()
 	c.URLs, c.Token = []string{nodes.Nodes[0].URL}, nodes.Token

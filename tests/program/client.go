@@ -26,6 +26,13 @@ type Client struct {
 	http *http.Client
 }
 
+// NewClient returns a client of the server at a URL. Its connections end with the test.
+func NewClient(t testing.TB, url, token string) *Client {
+	transport := &http.Transport{MaxIdleConnsPerHost: 64, ResponseHeaderTimeout: time.Minute}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &Client{URL: url, Token: token, t: t, http: &http.Client{Transport: transport}}
+}
+
 // Answer is an HTTP response that was read to its end.
 type Answer struct {
 	Status int

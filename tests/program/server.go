@@ -38,13 +38,11 @@ type Server struct {
 func Start(t testing.TB, flags ...string) *Server {
 	t.Helper()
 	address := freeAddress(t)
-	transport := &http.Transport{MaxIdleConnsPerHost: 64, ResponseHeaderTimeout: time.Minute}
 	s := &Server{
-		Client:  Client{URL: "http://" + address, t: t, http: &http.Client{Transport: transport}},
+		Client:  *NewClient(t, "http://"+address, ""),
 		address: address, data: filepath.Join(t.TempDir(), "data"), flags: flags, out: &output{},
 	}
 	t.Cleanup(func() {
-		transport.CloseIdleConnections()
 		text, faults := s.out.all()
 		for _, line := range faults {
 			t.Errorf("the server printed: %s", line)

@@ -29,7 +29,7 @@ func (w *Writers) adopt(rw http.ResponseWriter, r *http.Request, v *Viewer, firs
 		return true
 	}
 	s := newSocket(l, v, fd)
-	s.rest = appendHead(nil, rw.Header(), first)
+	s.rest = &remainder{bytes: appendHead(nil, rw.Header(), first)}
 	v.serveBy(s)
 	return true
 }

@@ -23,7 +23,7 @@ func (c *crowd) enter(v *Viewer) error {
 	if c.closed != nil {
 		return c.closed
 	}
-	v.place = len(c.all)
+	v.place = int32(len(c.all))
 	c.all = append(c.all, v)
 	for _, g := range v.groups {
 		c.groups[g]++

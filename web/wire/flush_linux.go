@@ -21,23 +21,26 @@ func (l *loop) news(s *socket) {
 		}
 	}
 	n := s.v.read()
-	if !n.until.IsZero() && !s.ending {
-		if s.until, s.untilWhy = l.tickOf(n.until), n.why; !n.until.After(time.Now()) {
+	if n.until != 0 && !s.ending {
+		if s.until = l.tickOf(n.until); n.until <= time.Since(l.w.made) {
 			s.end(n.why)
 		}
 		l.wheel.set(s, s.due())
 	}
-	if n.err != nil {
-		s.end(n.err)
-	}
-	if n.batch != nil && s.mode == asked {
-		l.sendBatch(s, n.batch)
+	switch g := n.given; {
+	case g == nil:
+	case g.err != nil:
+		s.end(g.err)
+	case s.mode == asked:
+		l.sendBatch(s, g.batch)
 	}
 	l.flush(s)
 }
 
-// tickOf is the tick of a time, rounded up, and never 0.
-func (l *loop) tickOf(t time.Time) uint64 { return ticks(max(t.Sub(l.start), 1)) }
+// tickOf is the tick of a moment, rounded up, and never 0.
+func (l *loop) tickOf(moment time.Duration) uint64 {
+	return ticks(max(moment-l.start.Sub(l.w.made), 1))
+}
 
 // ticks is how many a duration takes.
 func ticks(d time.Duration) uint64 { return uint64((d + tick - 1) / tick) }
@@ -46,16 +49,16 @@ func ticks(d time.Duration) uint64 { return uint64((d + tick - 1) / tick) }
 func (l *loop) timer(s *socket) {
 	now := l.wheel.now
 	if s.until != 0 && now >= s.until {
-		s.end(s.untilWhy)
+		s.end(s.v.untilWhy())
 	}
 	if now >= s.next {
-		s.next = now + s.period
-		if s.stuck && now-s.since >= s.patience {
+		s.next = now + s.period()
+		if s.stuck && now-s.since >= ticks(s.v.patience()) {
 			l.drop(s, ErrSlow)
 			return
 		}
-		if s.v.keepAlive > 0 && len(s.rest) == 0 && !s.blocked && !s.ending {
-			s.rest = appendChunk(nil, s.v.keepAliveBlock(&s.at))
+		if s.v.keepAlive > 0 && s.rest == nil && !s.blocked && !s.ending {
+			s.rest = &remainder{bytes: appendChunk(nil, s.v.keepAliveBlock())}
 		}
 	}
 	l.wheel.set(s, s.due())
@@ -66,7 +69,7 @@ func (l *loop) timer(s *socket) {
 func (l *loop) flush(s *socket) {
 	for s.fd >= 0 && !s.blocked {
 		switch {
-		case len(s.rest) > 0:
+		case s.rest != nil:
 			l.sendRest(s)
 		case s.closing:
 			l.drop(s, s.why)
@@ -97,7 +100,7 @@ func (l *loop) sendMore(s *socket) bool {
 	}
 	if s.mode == behind {
 		s.mode = asked
-		s.v.ring.ask(s.v, s.at)
+		s.v.ring.ask(s.v, s.v.at, int(s.want))
 	}
 	return false
 }
@@ -119,34 +122,35 @@ func (l *loop) send(s *socket, bufs [][]byte) int {
 }
 
 func (l *loop) sendRest(s *socket) {
-	l.one[0] = s.rest
+	r := s.rest
+	l.one[0] = r.bytes
 	n := l.send(s, l.one[:])
 	l.one[0] = nil
-	if s.rest = s.rest[n:]; len(s.rest) > 0 || s.fd < 0 {
+	if r.bytes = r.bytes[n:]; len(r.bytes) > 0 || s.fd < 0 {
 		return
 	}
-	s.rest = nil
 	l.unpin(s)
-	if s.box != nil {
-		s.v.box.wrote(s.box)
-		s.box = nil
+	s.rest = nil
+	if r.box != nil {
+		s.v.box.wrote(r.box)
 	}
-	l.w.delivered.Add(uint64(s.frames))
-	s.frames = 0
+	l.w.delivered.Add(uint64(r.frames))
 }
 
 func (l *loop) takeBox(s *socket) bool {
-	var ended bool
-	s.rest, s.box, s.frames, ended = s.v.box.take(true)
+	b, buf, frames, ended := s.v.box.take(true)
 	if ended {
 		s.end(nil)
 	}
-	return len(s.rest) > 0
+	if len(b) > 0 {
+		s.rest = &remainder{bytes: b, box: buf, frames: frames}
+	}
+	return len(b) > 0
 }
 
 // seek finds a viewer's place in its ring.
 func (l *loop) seek(s *socket) {
-	pos, isAhead, ok := s.v.ring.seek(s.at)
+	pos, isAhead, ok := s.v.ring.seek(s.v.at)
 	switch {
 	case !ok:
 		s.mode = behind
@@ -156,7 +160,7 @@ func (l *loop) seek(s *socket) {
 			s.end(why)
 		}
 	default:
-		s.mode, s.pos = live, pos
+		s.mode, s.pos, s.want = live, pos, 0
 	}
 }
 
@@ -181,11 +185,11 @@ func (l *loop) sendRing(s *socket) bool {
 	switch sent := s.pos + uint64(n); {
 	case n == 0:
 	case sent == v.head:
-		s.pos, s.at = sent, v.told
+		s.pos, s.v.at = sent, v.told
 		l.w.delivered.Add(lacking)
 	default:
 		m, seg, i := v.settle(sent)
-		s.pos, s.at = seg.start+uint64(m.end), m.at
+		s.pos, s.v.at = seg.start+uint64(m.end), m.at
 		whole := seg.first + uint64(i) + 1 - (v.frames - lacking)
 		l.keep(s, seg, int(sent-seg.start), m.end, whole)
 	}
@@ -195,10 +199,10 @@ func (l *loop) sendRing(s *socket) bool {
 // sendBatch sends what the viewer lacks of a batch, and finds its place behind that.
 func (l *loop) sendBatch(s *socket, b *Batch) {
 	s.mode = behind
-	if s.blocked || len(s.rest) > 0 || s.ending {
+	if s.blocked || s.rest != nil || s.ending {
 		return
 	}
-	first := b.seg.after(s.at)
+	first := b.seg.after(s.v.at)
 	from := b.seg.begin(first)
 	if from < b.seg.used {
 		l.one[0] = b.seg.mem[from:b.seg.used]
@@ -209,7 +213,7 @@ func (l *loop) sendBatch(s *socket, b *Batch) {
 		}
 		if sent := from + n; sent < b.seg.used {
 			i := b.seg.holding(sent - 1)
-			s.at = b.seg.marks[i].at
+			s.v.at = b.seg.marks[i].at
 			l.keep(s, &b.seg, sent, b.seg.marks[i].end, uint64(i-first)+1)
 			if i+1 == len(b.seg.marks) {
 				l.passBatch(s, b)
@@ -227,7 +231,7 @@ func (l *loop) sendBatch(s *socket, b *Batch) {
 // passBatch notes that nothing of a batch follows but the rest, if there is one. Nothing at all
 // follows one that ends the stream, whatever the ring has.
 func (l *loop) passBatch(s *socket, b *Batch) {
-	s.at = b.at
+	s.v.at, s.want = b.at, int32(nextWant(b.want))
 	if b.ended {
 		s.mode = asked
 		s.end(b.why)
@@ -242,30 +246,33 @@ func (l *loop) keep(s *socket, seg *segment, offset, end int, frames uint64) {
 		return
 	}
 	l.w.delivered.Add(frames - 1)
-	s.frames, s.rest = 1, seg.mem[offset:end]
-	if len(s.rest) <= copiedRest {
-		s.rest = slices.Clone(s.rest)
+	s.rest = &remainder{bytes: seg.mem[offset:end], frames: 1}
+	if end-offset <= copiedRest {
+		s.rest.bytes = slices.Clone(s.rest.bytes)
 		return
 	}
-	s.pin = seg
+	s.rest.pin = seg
 	if seg.pins.Add(1) == 1 && l.w.held.Add(int64(len(seg.mem))) > int64(l.w.config.HeldBytes) {
 		l.drop(s, ErrSlow)
 	}
 }
 
 func (l *loop) unpin(s *socket) {
-	if s.pin != nil && s.pin.pins.Add(-1) == 0 {
-		l.w.held.Add(-int64(len(s.pin.mem)))
+	if s.rest == nil || s.rest.pin == nil {
+		return
 	}
-	s.pin = nil
+	if pin := s.rest.pin; pin.pins.Add(-1) == 0 {
+		l.w.held.Add(-int64(len(pin.mem)))
+	}
+	s.rest.pin = nil
 }
 
 // lastWords ends the stream's bytes.
 func (l *loop) lastWords(s *socket) {
 	s.closing = true
-	s.rest = nil
+	var b []byte
 	if s.why != nil {
-		s.rest = appendChunk(nil, l.w.config.LastWords(s.why))
+		b = appendChunk(b, l.w.config.LastWords(s.why))
 	}
-	s.rest = append(s.rest, lastChunk...)
+	s.rest = &remainder{bytes: append(b, lastChunk...)}
 }

@@ -18,9 +18,9 @@ type handler struct {
 
 	patience time.Duration
 	buf      []byte
-	at       Cursor // in the ring
-	asked    bool   // for history
-	until    time.Time
+	asked    bool          // for history
+	want     int           // bytes of it to ask for next
+	until    time.Duration // as of news
 	why      error
 	next     time.Time // keep-alive; zero is never
 }
@@ -43,7 +43,7 @@ const handlerBytes = 64 << 10
 func (w *Writers) serveHere(rw http.ResponseWriter, r *http.Request, v *Viewer, first []byte) {
 	h := &handler{
 		v: v, rw: rw, rc: http.NewResponseController(rw), left: r.Context().Done(),
-		bell: make(chan struct{}, 1), patience: v.patience(), at: v.from,
+		bell: make(chan struct{}, 1), patience: v.patience(),
 	}
 	why := ErrLeft
 	defer func() { v.leave(why) }()
@@ -92,24 +92,24 @@ func (h *handler) run(first []byte) error {
 }
 
 // due tells whether it is time to end.
-func (h *handler) due() bool { return !h.until.IsZero() && !time.Now().Before(h.until) }
+func (h *handler) due() bool { return h.until != 0 && time.Since(h.v.w.made) >= h.until }
 
 // gather collects what the viewer lacks, up to a bound.
 func (h *handler) gather() (g gathered) {
 	n := h.v.read()
 	h.until, h.why = n.until, n.why
 	switch {
-	case n.err != nil:
-		g.over, g.why = true, n.err
+	case n.given != nil && n.given.err != nil:
+		g.over, g.why = true, n.given.err
 	case h.v.box != nil:
 		if h.due() {
 			h.v.box.close()
 			g.why = h.why
 		}
 		g.bytes, g.box, g.frames, g.over = h.v.box.take(false)
-	case n.batch != nil:
+	case n.given != nil:
 		h.asked = false
-		h.fromBatch(n.batch, &g)
+		h.fromBatch(n.given.batch, &g)
 	case !h.asked:
 		h.fromRing(&g)
 	}
@@ -118,37 +118,44 @@ func (h *handler) gather() (g gathered) {
 
 func (h *handler) fromRing(g *gathered) {
 	var ok bool
-	g.bytes, h.at, g.frames, g.wake, ok = h.v.ring.read(h.buf[:0], h.at, handlerBytes)
+	g.bytes, h.v.at, g.frames, g.wake, ok = h.v.ring.read(h.buf[:0], h.v.at, handlerBytes)
 	if h.buf = nil; cap(g.bytes) <= 4<<10 { // an idle viewer keeps no large buffer
 		h.buf = g.bytes
 	}
 	switch {
 	case !ok:
 		h.asked = true
-		h.v.ring.ask(h.v, h.at)
+		h.v.ring.ask(h.v, h.v.at, h.want)
+		return
 	case g.frames == 0 && g.wake == nil:
 		g.over, g.why = h.v.ring.over()
 	}
+	h.want = 0
 }
 
 // fromBatch takes one write's bytes of a batch. The rest is asked for again, so that a viewer in the
 // midst of a write keeps no more than that.
 func (h *handler) fromBatch(b *Batch, g *gathered) {
-	for i := b.seg.after(h.at); i < len(b.seg.marks); i++ {
+	for i := b.seg.after(h.v.at); i < len(b.seg.marks); i++ {
 		body := chunkBody(b.seg.mem[b.seg.begin(i):b.seg.marks[i].end])
 		if g.frames > 0 && len(g.bytes)+len(body) > handlerBytes {
 			return
 		}
-		g.bytes, h.at = append(g.bytes, body...), b.seg.marks[i].at
+		g.bytes, h.v.at = append(g.bytes, body...), b.seg.marks[i].at
 		g.frames++
 	}
-	h.at, g.again, g.over, g.why = b.at, true, b.ended, b.why
+	h.v.at, h.want = b.at, nextWant(b.want)
+	g.again, g.over, g.why = true, b.ended, b.why
 }
 
 // wait waits for news, the ring, or the time to do something, which it does.
 func (h *handler) wait(wake <-chan struct{}) error {
 	var timer <-chan time.Time
-	if at := earlier(h.next, h.until); !at.IsZero() {
+	at := h.next
+	if h.until != 0 {
+		at = earlier(at, h.v.w.made.Add(h.until))
+	}
+	if !at.IsZero() {
 		t := time.NewTimer(time.Until(at))
 		defer t.Stop()
 		timer = t.C
@@ -161,7 +168,7 @@ func (h *handler) wait(wake <-chan struct{}) error {
 	case now := <-timer:
 		if !h.next.IsZero() && !now.Before(h.next) {
 			h.next = now.Add(h.v.keepAlive)
-			return h.flush(h.v.keepAliveBlock(&h.at))
+			return h.flush(h.v.keepAliveBlock())
 		}
 	}
 	return nil

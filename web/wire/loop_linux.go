@@ -208,7 +208,7 @@ func (l *loop) join(s *socket) error {
 	}
 	s.next = l.wheel.now + s.phase()
 	l.wheel.set(s, s.due())
-	return l.watch(s.fd, s.slot, l.uses[s.slot], unix.EPOLLOUT|unix.EPOLLRDHUP)
+	return l.watch(int(s.fd), s.slot, l.uses[s.slot], unix.EPOLLOUT|unix.EPOLLRDHUP)
 }
 
 func (l *loop) shareOf(r *Ring) *share {
@@ -232,7 +232,7 @@ func (l *loop) drop(s *socket, why error) {
 	case s.closing:
 		s.close()
 	default:
-		_ = unix.Close(s.fd)
+		_ = unix.Close(int(s.fd))
 	}
 	s.fd = -1
 	l.unpin(s)

@@ -9,6 +9,8 @@ import (
 // outbox holds the bytes that wait for one viewer alone, bounded. A producer puts whole frames in;
 // the one writer takes all that wait, so that they go out in one write. Frames are never cut.
 type outbox struct {
+	position func(seq uint64) []byte // as of a ring; nil is none
+
 	bound int  // bytes: while as many wait, put does; what one put adds may go over it
 	acked bool // put returns only once the bytes are written
 

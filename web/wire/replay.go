@@ -16,19 +16,21 @@ type replay struct {
 }
 
 type waiter struct {
-	v  *Viewer
-	at Cursor
+	v    *Viewer
+	at   Cursor
+	want int // bytes
 }
 
-// ask has a viewer given the batch behind at, by Viewer.give.
-func (r *Ring) ask(v *Viewer, at Cursor) {
+// ask has a viewer given the batch behind at, by Viewer.give. If it has to be read it will have want
+// bytes, or firstBatchBytes if that is 0.
+func (r *Ring) ask(v *Viewer, at Cursor, want int) {
 	if b := r.w.shelf.find(r, at); b != nil {
 		v.give(b, nil)
 		return
 	}
 	p := &r.replay
 	p.mu.Lock()
-	p.waiting = append(p.waiting, waiter{v, at})
+	p.waiting = append(p.waiting, waiter{v, at, max(want, firstBatchBytes)})
 	start := !p.busy
 	p.busy = true
 	p.mu.Unlock()
@@ -46,7 +48,7 @@ func (r *Ring) readHistory(ctx context.Context) {
 		}
 		b, err := r.w.shelf.find(r, w.at), error(nil)
 		if b == nil {
-			if b, err = r.fetch(ctx, w.at); err == nil {
+			if b, err = r.fetch(ctx, w.at, w.want); err == nil {
 				r.w.shelf.put(r, b)
 			}
 		}

@@ -30,7 +30,7 @@ func (h *history) read(ctx context.Context, after wire.Cursor, upTo uint64, b *w
 			return context.Cause(ctx)
 		}
 	}
-	for seq := after.Seq + 1; seq <= uint64(h.head.Load()) && !b.Full(); seq++ {
+	for seq := after.Seq + 1; seq <= uint64(h.head.Load()) && !b.Enough(); seq++ {
 		b.Add(frame(int(seq), int(h.size.Load())))
 	}
 	return nil
@@ -69,6 +69,28 @@ func TestViewersBehindTheRingShareWhatIsRead(t *testing.T) {
 		// another, and so may those who fell behind the ring again at its end.
 		if reads := h.reads.Load(); reads > 15 {
 			t.Errorf("50 viewers at 5 neighbouring places had history read %d times", reads)
+		}
+	})
+}
+
+// Who comes back has its first event after a small read, and who has missed much does not wait often.
+func TestHistoryIsReadInLargerAndLargerBatches(t *testing.T) {
+	overBoth(t, func(t *testing.T, loops int) {
+		var h history
+		wants := make(chan int, 100)
+		var ring *wire.Ring
+		n := newNode(t, wire.Config{Loops: loops}, func(r *http.Request) wire.Stream { return wire.Stream{Ring: ring, From: after(r)} }).start()
+		ring = n.NewRing(wire.RingConfig{Bytes: 8 << 10, History: func(ctx context.Context, after wire.Cursor, upTo uint64, b *wire.Batch) error {
+			wants <- b.Want()
+			return h.read(ctx, after, upTo, b)
+		}})
+		defer ring.Close()
+		h.append(ring, 1, 3000, 300)
+		n.connect("/?after=0").sequence(t, 1, 3000)
+		for _, want := range []int{4 << 10, 16 << 10, 64 << 10, 256 << 10, 256 << 10} {
+			if got := <-wants; got != want {
+				t.Errorf("a batch of %d bytes was asked for, want %d", got, want)
+			}
 		}
 	})
 }

@@ -22,8 +22,8 @@ type RingConfig struct {
 	// missed nothing up to there though no frame told them so. nil sends comments only.
 	Position func(seq uint64) []byte
 
-	// History adds to b what lies behind a cursor, oldest first, until b is full or has all up to and
-	// including the event at upTo. It may add more. It must get ahead: what comes to nothing is told
+	// History adds to b what lies behind a cursor, oldest first, until b has enough or has all up to and
+	// including the event at upTo. It may add more, until b is full. It must get ahead: what comes to nothing is told
 	// by b.Reach. An error ends the viewers that wait for it. nil ends with ErrSlow who falls behind.
 	History func(ctx context.Context, after Cursor, upTo uint64, b *Batch) error
 }
@@ -248,7 +248,7 @@ func (r *Ring) untold(told Cursor) (seq uint64, ok bool) {
 const historyTimeout = 30 * time.Second
 
 // fetch reads a batch of history behind a cursor.
-func (r *Ring) fetch(ctx context.Context, after Cursor) (*Batch, error) {
+func (r *Ring) fetch(ctx context.Context, after Cursor, want int) (*Batch, error) {
 	if r.config.History == nil {
 		return nil, ErrSlow
 	}
@@ -257,7 +257,7 @@ func (r *Ring) fetch(ctx context.Context, after Cursor) (*Batch, error) {
 	r.mu.Lock()
 	upTo := r.base.Seq
 	r.mu.Unlock()
-	b := newBatch(after)
+	b := newBatch(after, want)
 	r.w.reads.Add(1)
 	if err := r.config.History(ctx, after, upTo, b); err != nil {
 		return nil, err

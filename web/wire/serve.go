@@ -25,22 +25,22 @@ func (w *Writers) Serve(rw http.ResponseWriter, r *http.Request, v *Viewer, firs
 // keepAliveComment is what a viewer gets that is told no position.
 const keepAliveComment = ": keep-alive\n\n"
 
-// keepAliveBlock is a position, if the viewer has one that it was not told, or a comment. told is
-// where a viewer of a ring was told to be.
-func (v *Viewer) keepAliveBlock(told *Cursor) []byte {
+// keepAliveBlock is a position, if the viewer has one that it was not told, or a comment. It is for the
+// viewer's writer.
+func (v *Viewer) keepAliveBlock() []byte {
 	var seq uint64
 	var ok bool
-	switch {
-	case v.position == nil:
-	case v.box != nil:
+	var position func(uint64) []byte
+	if v.box != nil {
+		position = v.box.position
 		seq, ok = v.box.untold()
-	default:
-		if seq, ok = v.ring.untold(*told); ok {
-			*told = Cursor{Seq: seq}
+	} else if position = v.ring.config.Position; position != nil {
+		if seq, ok = v.ring.untold(v.at); ok {
+			v.at = Cursor{Seq: seq}
 		}
 	}
-	if ok {
-		return v.position(seq)
+	if ok && position != nil {
+		return position(seq)
 	}
 	return []byte(keepAliveComment)
 }

@@ -17,7 +17,7 @@ type share struct {
 func (sh *share) appended() { sh.loop.mail.putShare(sh) }
 
 func (sh *share) add(s *socket) {
-	s.share, s.place = sh, len(sh.sockets)
+	s.share, s.place = sh, int32(len(sh.sockets))
 	sh.sockets = append(sh.sockets, s)
 }
 

@@ -7,7 +7,7 @@ import (
 )
 
 func testBatch(after, to uint64, size int) *Batch {
-	b := newBatch(Cursor{Seq: after})
+	b := newBatch(Cursor{Seq: after}, 100)
 	for seq := after + 1; seq <= to; seq++ {
 		b.Add(Frame{Cursor{Seq: seq}, make([]byte, size)})
 	}
@@ -70,7 +70,7 @@ func TestShelfForgets(t *testing.T) {
 }
 
 func TestBatchLeavesOutWhatItsViewersHave(t *testing.T) {
-	b := newBatch(Cursor{Seq: 5, Output: 2})
+	b := newBatch(Cursor{Seq: 5, Output: 2}, 100)
 	for _, at := range []Cursor{{5, 1}, {5, 2}, {5, 3}, {5, 0}, {6, 0}} {
 		b.Add(Frame{at, []byte("x")})
 	}

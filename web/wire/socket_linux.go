@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"cmp"
 	"math/rand/v2"
 
 	"golang.org/x/sys/unix"
@@ -9,10 +8,12 @@ import (
 
 // socket is a viewer's connection. Its loop alone touches it.
 type socket struct {
-	v    *Viewer
-	loop *loop
-	fd   int // -1 once it is closed
-	slot int32
+	v     *Viewer
+	loop  *loop
+	fd    int32 // -1 once it is closed
+	slot  int32 // in the loop's table
+	place int32 // in share
+	want  int32 // bytes of history to ask for next; 0 is few
 
 	mode    mode
 	joined  bool // it is in the loop's table
@@ -21,24 +22,23 @@ type socket struct {
 	ending  bool // last words are next
 	closing bool // they are in rest
 
-	share *share // of its ring
-	place int    // there
-	pos   uint64 // among the ring's bytes, if mode is live
-	at    Cursor // behind what it was sent
+	share *share     // of its ring
+	pos   uint64     // among the ring's bytes, if mode is live
+	rest  *remainder // to be sent before anything else; nil if there is none
 
-	rest   []byte   // to be sent before anything else, to the end of a frame
-	pin    *segment // that rest lies in, if that is counted
-	box    []byte   // of the outbox, whose end rest is
-	frames int      // that are sent with rest
+	why   error  // it ends
+	next  uint64 // tick of the next look at it
+	until uint64 // tick of its end; 0 is never
+	since uint64 // tick of the last progress
+	timed timed
+}
 
-	why      error // it ends
-	untilWhy error
-	period   uint64 // ticks between looks at it
-	patience uint64 // ticks that it may take nothing
-	next     uint64 // tick of the next one
-	until    uint64 // tick of its end; 0 is never
-	since    uint64 // tick of the last progress
-	timed    timed
+// remainder is the end of what was begun, which goes to the end of a frame.
+type remainder struct {
+	bytes  []byte
+	frames int      // that are sent with it
+	pin    *segment // that it lies in, if that is counted
+	box    []byte   // of the outbox, if it is of that
 }
 
 // mode is where a viewer's frames come from.
@@ -55,7 +55,15 @@ const (
 func newSocket(l *loop, v *Viewer, fd int) *socket {
 	bound(fd, l.w.config.SocketBytes, v.patience())
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 2<<10) // nothing more is read
-	return &socket{v: v, loop: l, fd: fd, at: v.from, period: ticks(cmp.Or(v.keepAlive, l.w.config.Patience)), patience: ticks(v.patience())}
+	return &socket{v: v, loop: l, fd: int32(fd)}
+}
+
+// period is how many ticks lie between looks at it.
+func (s *socket) period() uint64 {
+	if s.v.keepAlive > 0 {
+		return ticks(s.v.keepAlive)
+	}
+	return ticks(s.loop.w.config.Patience)
 }
 
 // post is called by the viewer when it has news.
@@ -63,7 +71,7 @@ func (s *socket) post(*Viewer) { s.loop.mail.putSocket(s) }
 
 // phase is how long until the first look, random so that viewers who came together are not looked at
 // together ever after.
-func (s *socket) phase() uint64 { return 1 + rand.N(s.period) }
+func (s *socket) phase() uint64 { return 1 + rand.N(s.period()) }
 
 // due is the tick of what comes next.
 func (s *socket) due() uint64 {
@@ -89,9 +97,9 @@ func (s *socket) end(why error) {
 func (s *socket) write(bufs [][]byte) (n int, err error) {
 	for {
 		if len(bufs) == 1 {
-			n, err = unix.Write(s.fd, bufs[0])
+			n, err = unix.Write(int(int(s.fd)), bufs[0])
 		} else {
-			n, err = unix.Writev(s.fd, bufs)
+			n, err = unix.Writev(int(int(s.fd)), bufs)
 		}
 		switch err {
 		case nil:
@@ -111,15 +119,15 @@ func (s *socket) write(bufs [][]byte) (n int, err error) {
 func (s *socket) close() {
 	var unread [4 << 10]byte
 	for range 16 {
-		if n, err := unix.Read(s.fd, unread[:]); n <= 0 || err != nil {
+		if n, err := unix.Read(int(int(s.fd)), unread[:]); n <= 0 || err != nil {
 			break
 		}
 	}
-	_ = unix.Close(s.fd)
+	_ = unix.Close(int(s.fd))
 }
 
 // reset ends the connection at once, with what the kernel still has of it.
 func (s *socket) reset() {
-	_ = unix.SetsockoptLinger(s.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-	_ = unix.Close(s.fd)
+	_ = unix.SetsockoptLinger(int(int(s.fd)), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	_ = unix.Close(int(s.fd))
 }

@@ -38,18 +38,17 @@ type Stream struct {
 type Viewer struct {
 	w         *Writers
 	ring      *Ring
-	from      Cursor
 	box       *outbox // of a stream of its own
-	position  func(seq uint64) []byte
 	keepAlive time.Duration
 	groups    []string
 	ended     func(error)
-	place     int // in the crowd
+	at        Cursor // behind what it was sent of the ring; its writer's alone
+	place     int32  // in the crowd
 
+	posted bool // the writer was told to look
+	over   bool // nobody writes any more
 	mu     sync.Mutex
-	writer writer // who is to look at what is below; nil before Serve
-	posted bool   // and was told to
-	over   bool   // nobody writes any more
+	writer writer // who is to look at the news; nil before Serve
 	news   news
 }
 
@@ -58,26 +57,28 @@ type writer interface{ post(v *Viewer) }
 
 // news is what others want of a viewer's writer.
 type news struct {
-	until time.Time // when it is to end; zero is never
+	until time.Duration // when it is to end, since the Writers were made; 0 is never
 	why   error
-	batch *Batch // of the history that it asked for
-	err   error  // why there is none
+	given *given
+}
+
+// given is the history that a viewer asked for, or why there is none.
+type given struct {
+	batch *Batch
+	err   error
 }
 
 // NewViewer makes a viewer, which Serve connects. A stream of its own may be filled before.
 func (w *Writers) NewViewer(s Stream) *Viewer {
 	v := &Viewer{
-		w: w, ring: s.Ring, from: s.From, position: s.Position,
-		keepAlive: s.KeepAlive, groups: s.Groups, ended: s.Ended,
-		news: news{until: s.Until, why: s.UntilWhy},
+		w: w, ring: s.Ring, at: s.From, keepAlive: s.KeepAlive, groups: s.Groups, ended: s.Ended,
+		news: news{until: w.moment(s.Until), why: s.UntilWhy},
 	}
 	if s.Ring == nil {
 		if s.QueueBytes <= 0 {
 			s.QueueBytes = 256 << 10
 		}
-		v.box = &outbox{bound: s.QueueBytes, acked: s.Acked}
-	} else {
-		v.position = s.Ring.config.Position
+		v.box = &outbox{bound: s.QueueBytes, acked: s.Acked, position: s.Position}
 	}
 	return v
 }
@@ -121,16 +122,17 @@ func (v *Viewer) EndWithin(why error, within time.Duration) {
 
 // endAt ends the stream at a time, unless it ends earlier.
 func (v *Viewer) endAt(t time.Time, why error) {
+	at := v.w.moment(t)
 	v.tell(func(n *news) {
-		if n.until.IsZero() || t.Before(n.until) {
-			n.until, n.why = t, why
+		if n.until == 0 || at < n.until {
+			n.until, n.why = at, why
 		}
 	})
 }
 
 // give gives the viewer the history that it asked for.
 func (v *Viewer) give(b *Batch, err error) {
-	v.tell(func(n *news) { n.batch, n.err = b, err })
+	v.tell(func(n *news) { n.given = &given{b, err} })
 }
 
 // poke says that the outbox has something.
@@ -158,13 +160,20 @@ func (v *Viewer) serveBy(w writer) {
 	w.post(v)
 }
 
-// read is the news; a batch is read once.
+// read is the news; what is given is read once.
 func (v *Viewer) read() news {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	n := v.news
-	v.posted, v.news.batch, v.news.err = false, nil, nil
+	v.posted, v.news.given = false, nil
 	return n
+}
+
+// untilWhy is why the stream ends of itself.
+func (v *Viewer) untilWhy() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.news.why
 }
 
 func (v *Viewer) gone() bool {

@@ -67,7 +67,7 @@ func TestWheelBringsTheFarUpEarly(t *testing.T) {
 
 func TestPhasesAreSpread(t *testing.T) {
 	seen := map[uint64]int{}
-	s := &socket{period: 600}
+	s := &socket{v: &Viewer{keepAlive: 600 * tick}}
 	for range 60_000 {
 		p := s.phase()
 		if p < 1 || p > 600 {

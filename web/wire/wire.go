@@ -3,8 +3,8 @@
 //
 // A Ring keeps what a channel sent of late, encoded once. A Viewer is a cursor into a ring, or has
 // frames of its own, and one write carries all that it lacks. Plain HTTP/1.1 connections are taken
-// over from net/http and served by loops, one for each processor, that write without blocking and
-// learn from epoll who left and who can take more; such a viewer has no goroutine and no buffer.
+// over from net/http and served by a few loops that write without blocking and learn from epoll who left
+// and who can take more; such a viewer has no goroutine and no buffer.
 // Others (TLS, HTTP/2, HTTP/1.0, systems without epoll) are served by the goroutine of their handler.
 // Callers see no difference.
 //
@@ -38,8 +38,9 @@ var (
 
 // Config says how Writers run. A zero field takes its default.
 type Config struct {
-	// Loops that serve plain HTTP/1.1 viewers; default one for each processor, and none where there is
-	// no epoll. Negative is none.
+	// Loops that serve plain HTTP/1.1 viewers; default one for two processors, and none where there is
+	// no epoll. Negative is none. A busy loop keeps a processor to itself. The others store and encode what
+	// comes next meanwhile, and the more comes, the more goes out in one write.
 	Loops int
 
 	// LastWords encodes what a stream ends with that ends for a reason. It may be called at any time
@@ -58,7 +59,7 @@ type Config struct {
 }
 
 func (c Config) withDefaults() (_ Config, err error) {
-	c.Loops = cmp.Or(c.Loops, runtime.GOMAXPROCS(0))
+	c.Loops = cmp.Or(c.Loops, max(runtime.GOMAXPROCS(0)/2, 1))
 	c.Patience = cmp.Or(c.Patience, 15*time.Second)
 	c.SocketBytes = cmp.Or(c.SocketBytes, 64<<10)
 	c.RingBytes = cmp.Or(c.RingBytes, 256<<20)
@@ -79,6 +80,7 @@ func (c Config) withDefaults() (_ Config, err error) {
 // Writers serve the viewers of a node. Their methods are safe for concurrent use.
 type Writers struct {
 	config Config
+	made   time.Time // what moments count from
 	crowd  crowd
 	rings  rings
 	shelf  shelf
@@ -104,7 +106,7 @@ func New(c Config) (*Writers, error) {
 		return nil, fmt.Errorf("wire: %w", err)
 	}
 	return &Writers{
-		config: c, ready: make(chan struct{}),
+		config: c, made: time.Now(), ready: make(chan struct{}),
 		crowd: crowd{groups: map[string]int{}, emptied: make(chan struct{})},
 		rings: rings{bound: int64(c.RingBytes), all: map[*Ring]struct{}{}},
 		shelf: shelf{bound: c.ReplayBytes},
@@ -192,6 +194,14 @@ func (w *Writers) Stats() Stats {
 		Viewers: w.crowd.count(""), Delivered: w.delivered.Load(), Writes: w.writes.Load(),
 		Cut: w.cut.Load(), Reads: w.reads.Load(), RingBytes: w.rings.bytes.Load(), HeldBytes: w.held.Load(),
 	}
+}
+
+// moment is a time as a viewer keeps it: since the Writers were made, more than 0, or 0 for the zero time.
+func (w *Writers) moment(t time.Time) time.Duration {
+	if t.IsZero() {
+		return 0
+	}
+	return max(t.Sub(w.made), 1)
 }
 
 // start runs f until Run's end, or returns false if that has come.

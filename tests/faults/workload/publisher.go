@@ -31,6 +31,7 @@ func (p *publisher) run(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("event %d: %w", n, err)
 		}
+		p.w.acks.add(e.ID)
 		p.slowest = max(p.slowest, time.Since(begin))
 		p.acknowledged = append(p.acknowledged, e)
 		if !sleep(ctx, p.w.config.Pause) {

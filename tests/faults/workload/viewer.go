@@ -32,8 +32,10 @@ type viewer struct {
 	slowest time.Duration
 	returns int
 
-	last    time.Time // when the last event came
-	silence time.Duration
+	last     time.Time // when the last event came
+	silence  time.Duration
+	latest   time.Duration // since the installation had an event and worked
+	latestAt time.Time
 }
 
 // newViewer makes the viewer of an index. Every tenth has all subjects, the others one of each kind.
@@ -145,6 +147,9 @@ func (v *viewer) received(e abi.Event) error {
 		v.silence = max(v.silence, now.Sub(v.last))
 	}
 	v.last = now
+	if late := v.w.acks.since(event.ID); late > v.latest {
+		v.latest, v.latestAt = late, now
+	}
 	if event.Subject == endSubject {
 		return errEnd
 	}

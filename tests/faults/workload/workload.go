@@ -57,6 +57,11 @@ type Result struct {
 	SlowestReturn  time.Duration // of a viewer, from a stream's end to the next stream's beginning
 	Returns        int           // how often viewers came back
 	LongestSilence time.Duration // between two events at a viewer of all subjects
+
+	// SlowestDelivery is from an event's acknowledgement until a viewer has it, without the time before
+	// the installation has recovered, which is when it acknowledges again.
+	SlowestDelivery   time.Duration
+	SlowestDeliveryAt time.Time
 }
 
 // tenant is the workload's own.
@@ -95,6 +100,7 @@ type run struct {
 	transport *http.Transport
 	feeds     *feeds // nil without sources
 
+	acks       acks
 	halt       atomic.Bool // publishers begin no more events
 	publishers []*publisher
 	viewers    []*viewer
@@ -161,6 +167,9 @@ func (w *run) result(stored []checker.Event) Result {
 	for _, v := range w.viewers {
 		r.History.Viewers = append(r.History.Viewers, v.seen)
 		r.SlowestReturn = max(r.SlowestReturn, v.slowest)
+		if v.latest > r.SlowestDelivery {
+			r.SlowestDelivery, r.SlowestDeliveryAt = v.latest, v.latestAt
+		}
 		r.Returns += v.returns
 		if v.path == allPath {
 			r.LongestSilence = max(r.LongestSilence, v.silence)

@@ -79,6 +79,24 @@ var cases = map[string]func(*guest.Emitter, abi.Request) error{
 			}
 		}
 	},
+	// pair sends two events for each that it receives; ?hold stops it between the two.
+	"pair": func(e *guest.Emitter, r abi.Request) error {
+		for {
+			ev, err := e.Receive(guest.Forever)
+			if err != nil {
+				return err
+			}
+			if err := e.Send("first of " + ev.Data); err != nil {
+				return err
+			}
+			if _, hold := r.Query["hold"]; hold {
+				return e.Sleep(time.Hour)
+			}
+			if err := e.Send("second of " + ev.Data); err != nil {
+				return err
+			}
+		}
+	},
 	"poll": func(e *guest.Emitter, _ abi.Request) error {
 		ev, err := e.Receive(0)
 		if errors.Is(err, abi.Timeout) {
