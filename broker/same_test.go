@@ -25,7 +25,7 @@ const (
 )
 
 // ofTheNode are tests of what only an embedded server has, or that run others themselves.
-const ofTheNode = "^(TestCluster.*|TestExternal.*|TestTheSame.*|TestKilled.*|TestADataFolderIsOfOneCluster|TestSecretsAreForTheOwnerAlone)$"
+const ofTheNode = "^(TestCluster.*|TestExternal.*|TestTheSame.*|TestKilled.*|TestADataFolderIsOfOneCluster|TestSecretsAreForTheOwnerAlone|TestNodesAnswerEachOther|TestANodeThatIsAlone.*)$"
 
 // TestTheSameOnExternalNATS runs the tests of this package again, on one server of others and on three.
 func TestTheSameOnExternalNATS(t *testing.T) {
