@@ -150,6 +150,9 @@ func (c *Cluster) options(o *server.Options) error {
 		Name: c.Key.Name(), Host: host, Port: port, TLSConfig: tls, TLSTimeout: 5,
 		Username: user, Password: c.Key.ClusterSecret(), NoAdvertise: true,
 	}
+	if ip, err := netip.ParseAddr(host); c.Edge && host != "" && (err != nil || !ip.IsUnspecified()) {
+		o.Cluster.Advertise = c.Listen // nobody joins an edge, but other edges hear of it from those that it joins
+	}
 	for _, address := range c.others() {
 		o.Routes = append(o.Routes, &url.URL{Scheme: "nats-route", Host: address, User: url.UserPassword(user, c.Key.ClusterSecret())})
 	}

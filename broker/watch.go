@@ -12,21 +12,25 @@ import (
 
 // run keeps the views up to date until ctx ends. A watch that breaks is begun again from the whole.
 func (r *registry) run(ctx context.Context) error {
-	for ctx.Err() == nil {
-		err := r.watch(ctx)
+	for told := false; ctx.Err() == nil; {
+		worked, err := r.watch(ctx)
 		if ctx.Err() == nil {
-			r.log.Warn("registry watch broke", "error", err)
+			if worked || !told { // once while storage is away
+				r.log.Warn("registry watch broke", "error", err)
+				told = true
+			}
 			pause(ctx, 8)
 		}
 	}
 	return context.Cause(ctx)
 }
 
-// watch loads the whole bucket, shows it, and then each change in order.
-func (r *registry) watch(ctx context.Context) error {
+// watch loads the whole bucket, shows it, and then each change in order. worked tells whether it came
+// to that.
+func (r *registry) watch(ctx context.Context) (worked bool, err error) {
 	w, err := r.kv.WatchAll(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer w.Stop()
 	whole := map[string]*View{}
@@ -34,14 +38,14 @@ func (r *registry) watch(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return worked, ctx.Err()
 		case entry, ok := <-w.Updates():
 			switch {
 			case !ok:
-				return fmt.Errorf("watch ended")
+				return worked, fmt.Errorf("watch ended")
 			case entry == nil: // the end of what there was
 				r.showWhole(whole, revision)
-				whole = nil
+				whole, worked = nil, true
 			case whole != nil:
 				r.sawNode(entry)
 				r.apply(whole, entry)
