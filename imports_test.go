@@ -34,6 +34,7 @@ var allowed = map[string]struct{ ours, others []string }{
 		ours:   []string{"abi", "broker/cluster", "broker/source"},
 		others: []string{"github.com/nats-io/"},
 	},
+	"broker/natstest":   {others: []string{"github.com/nats-io/"}},
 	"broker/cluster":    {others: []string{"github.com/nats-io/nkeys", "golang.org/x/sys"}},
 	"broker/source":     {ours: []string{"abi", "abi/sse"}, others: []string{"github.com/klauspost/compress", "github.com/andybalholm/brotli"}},
 	"broker/source/...": {ours: []string{"abi", "abi/sse", "broker/source"}, others: []string{"github.com/klauspost/compress", "github.com/andybalholm/brotli"}},

@@ -177,3 +177,12 @@ func (b *Broker) Failed(ctx context.Context, tb testing.TB, tenant string, err e
 	defer l.release()
 	return l.failed("publish", err)
 }
+
+// Copies returns how many there are of the tenant's history.
+func (b *Broker) Copies(ctx context.Context, tb testing.TB, tenant string) (n int) {
+	b.withStream(ctx, tb, tenant, func(_ *link, s jetstream.Stream) error {
+		n = s.CachedInfo().Config.Replicas
+		return nil
+	})
+	return n
+}

@@ -84,7 +84,7 @@ func publicKey(key nkeys.KeyPair) string {
 const (
 	dialTimeout  = 5 * time.Second
 	pingEvery    = 5 * time.Second
-	maxReconnect = 5 * time.Second
+	maxReconnect = 2 * time.Second
 )
 
 // servers is NATS as the broker needs it: the embedded server, or those of others.
@@ -202,9 +202,10 @@ func (x *external) connect(a *account) (*nats.Conn, error) {
 	var since time.Time // of the first refusal; the handlers run one after the other
 	return x.dial(a.claims.Name, auth,
 		nats.ReconnectHandler(func(*nats.Conn) { since = time.Time{} }),
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
+		nats.ErrorHandler(func(nc *nats.Conn, _ *nats.Subscription, err error) {
 			switch {
 			case !errors.Is(err, nats.ErrAuthorization):
+				logConnError(x.log, nc, err)
 			case since.IsZero():
 				since = time.Now()
 			case time.Since(since) > forgotten:
@@ -221,17 +222,21 @@ const forgotten = 3 * time.Second
 func (x *external) pushAgain(a *account) {
 	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
 	defer cancel()
-	err := pushAccount(ctx, x.root, x.op, a)
-	x.log.Warn("NATS had forgotten an account", "name", a.claims.Name, "error", err)
+	if err := pushAccount(ctx, x.root, x.op, a); err != nil {
+		x.log.Warn("NATS does not know an account", "name", a.claims.Name, "error", err)
+		return
+	}
+	x.log.Info("NATS did not know an account, which was pushed again", "name", a.claims.Name)
 }
 
 // dial connects, and again whenever the connection is lost, to whichever server is there. What is
 // published meanwhile fails at once: the caller decides whether to send it again, with the same id.
 func (x *external) dial(name string, options ...nats.Option) (*nats.Conn, error) {
-	options = append(options, nats.Name("millrace "+name), nats.Timeout(dialTimeout),
+	options = append([]nats.Option{nats.Name("millrace " + name), nats.Timeout(dialTimeout),
 		nats.MaxReconnects(-1), nats.CustomReconnectDelay(reconnectDelay), nats.IgnoreAuthErrorAbort(), nats.ReconnectBufSize(-1),
 		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(2), nats.SyncQueueLen(liveQueue),
-		nats.ErrorHandler(func(nc *nats.Conn, _ *nats.Subscription, err error) { logConnError(x.log, nc, err) }))
+		nats.ErrorHandler(func(nc *nats.Conn, _ *nats.Subscription, err error) { logConnError(x.log, nc, err) }),
+	}, options...)
 	if x.nats.CA != "" {
 		options = append(options, nats.RootCAs(x.nats.CA))
 	}

@@ -199,7 +199,7 @@ func askAll(ctx context.Context, nc *nats.Conn, subject string, body []byte) (al
 // checkResolver makes an account and deletes it, as is done for each tenant, so that what the servers
 // refuse is known at the start.
 func (x *external) checkResolver(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, firstAnswer)
 	defer cancel()
 	probe, err := x.op.newAccount("probe", "probe")
 	if err != nil {

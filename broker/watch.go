@@ -3,10 +3,12 @@ package broker
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -28,6 +30,8 @@ func (r *registry) run(ctx context.Context) error {
 // watch loads the whole bucket, shows it, and then each change in order. worked tells whether it came
 // to that.
 func (r *registry) watch(ctx context.Context) (worked bool, err error) {
+	connected := r.js.Conn().StatusChanged(nats.CONNECTED)
+	defer r.js.Conn().RemoveStatusListener(connected)
 	w, err := r.kv.WatchAll(ctx)
 	if err != nil {
 		return false, err
@@ -39,6 +43,8 @@ func (r *registry) watch(ctx context.Context) (worked bool, err error) {
 		select {
 		case <-ctx.Done():
 			return worked, ctx.Err()
+		case <-connected: // again: the client's own watch would notice what it missed after ten seconds or more
+			return worked, errors.New("connection was lost")
 		case entry, ok := <-w.Updates():
 			switch {
 			case !ok:

@@ -78,8 +78,8 @@ func (o *Operator) NewUser(path string, may jwt.Permissions) error {
 	return os.WriteFile(path, b, 0o600)
 }
 
-// Config is the part of a server's configuration that makes it the operator's; resolver is a block's
-// content, such as "type: full".
+// Config is the part of a server's configuration that makes it the operator's; resolver is MEMORY or a
+// block, such as { type: full, dir: accounts }.
 func (o *Operator) Config(resolver string) (string, error) {
 	operator, err := o.claims.Encode(o.identity)
 	if err != nil {
@@ -95,7 +95,7 @@ func (o *Operator) Config(resolver string) (string, error) {
 	return strings.Join([]string{
 		"operator: " + operator,
 		"system_account: " + public(o.account),
-		fmt.Sprintf("resolver: { %s }", resolver),
+		"resolver: " + resolver,
 		fmt.Sprintf("resolver_preload: { %s: %s }", public(o.account), system),
 	}, "\n"), nil
 }

@@ -63,7 +63,7 @@ func (all *Servers) config(s Setup, i int, listen string, routes []string) (stri
 	dir := filepath.Join(all.Dir, name)
 	resolver := s.Resolver
 	if resolver == "" {
-		resolver = fmt.Sprintf("type: full, dir: %q, allow_delete: true, hard_delete: true, interval: \"2m\"", filepath.Join(dir, "accounts"))
+		resolver = fmt.Sprintf("{ type: full, dir: %q, allow_delete: true, hard_delete: true, interval: \"2m\" }", filepath.Join(dir, "accounts"))
 	}
 	operator, err := all.Operator.Config(resolver)
 	if err != nil {
