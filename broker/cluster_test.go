@@ -290,6 +290,15 @@ func testEdge(t *testing.T, c *nodes) {
 	if s := edge.Stats(); s.Held != 0 {
 		t.Errorf("it holds %d keys", s.Held)
 	}
+	another, _ := start(t, broker.Config{
+		Dir: t.TempDir(), Node: "another", Cluster: &broker.Cluster{Key: c.key, Listen: freeAddress(t), Join: c.addrs, Edge: true},
+	})
+	for !another.Routes(t)["edge"] {
+		if ctx.Err() != nil {
+			t.Fatal("one edge does not hear of the other")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // TestClusterLosesANode stops the node that leads the tenant's history while others publish, follow

@@ -186,3 +186,17 @@ func (b *Broker) Copies(ctx context.Context, tb testing.TB, tenant string) (n in
 	})
 	return n
 }
+
+// Routes are the names of the nodes that this one is connected with.
+func (b *Broker) Routes(tb testing.TB) map[string]bool {
+	tb.Helper()
+	state, err := b.servers.(*node).server.Routez(nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, r := range state.Routes {
+		names[r.RemoteName] = true
+	}
+	return names
+}

@@ -258,3 +258,22 @@ func TestExternalNodes(t *testing.T) {
 	stops[1]()
 	h.settle(t, 1)
 }
+
+// TestExternalNeedsFewPermissions has a user of the system account who may do no more than it takes.
+func TestExternalNeedsFewPermissions(t *testing.T) {
+	s := natstest.Start(t, natstest.Setup{})
+	n := using(s, newKey(t))
+	n.System = filepath.Join(t.TempDir(), "few.creds")
+	var may jwt.Permissions
+	may.Pub.Allow.Add("$SYS.REQ.SERVER.PING.*", "$SYS.REQ.CLAIMS.*", "$JS.API.ACCOUNT.PURGE.*")
+	may.Sub.Allow.Add("_INBOX.>")
+	if err := s.NewUser(n.System, may); err != nil {
+		t.Fatal(err)
+	}
+	b, _ := start(t, broker.Config{NATS: n})
+	tenant(t, b, "acme", broker.Spec{})
+	publish(t, b, "acme", "a", "1")
+	if err := b.DeleteTenant(within(t), "acme"); err != nil {
+		t.Error(err)
+	}
+}
