@@ -34,6 +34,7 @@ func TestTheSameOnExternalNATS(t *testing.T) {
 	}
 	for _, setup := range []natstest.Setup{{}, {Servers: 3, Strict: true}} {
 		t.Run(fmt.Sprintf("%d", max(setup.Servers, 1)), func(t *testing.T) {
+			t.Parallel()
 			s := natstest.Start(t, setup)
 			ctx, cancel := context.WithTimeout(t.Context(), 7*time.Minute)
 			defer cancel()
