@@ -35,6 +35,9 @@ type cli struct {
 	Token   tokenCommands   `cmd:"" help:"Make, list and revoke a tenant's tokens."`
 	Bench   benchCommand    `cmd:"" help:"Load a server, and tell what its viewers saw and what it cost."`
 	Cluster clusterCommands `cmd:"" help:"Make what a cluster's nodes need."`
+	Nodes   nodesCommand    `cmd:"" help:"List a cluster's nodes."`
+	Drain   drainCommand    `cmd:"" help:"Send a node's viewers and sources to the other nodes, and wait until it has none."`
+	Forget  forgetCommand   `cmd:"" help:"Forget a node that is gone for good."`
 	Version versionCommand  `cmd:"" help:"Print the version."`
 }
 

@@ -42,7 +42,7 @@ type clientFlags struct {
 
 func (f clientFlags) client() (*client, error) { return f.serverFlags.client(f.Tenant) }
 
-// client calls the HTTP API of one server for one tenant.
+// client calls the HTTP API of one server for one tenant, or for none if that is "".
 type client struct {
 	server *url.URL
 	token  string
@@ -92,7 +92,7 @@ func trusting(file string) (*tls.Config, error) {
 // call is one request to the API.
 type call struct {
 	method string
-	path   string // below /v1/tenants/{tenant}, escaped by pathOf
+	path   string // below /v1/tenants/{tenant}, or /v1 without a tenant, escaped by pathOf
 	query  url.Values
 	header map[string]string
 	json   any       // the body as a value, or
@@ -123,7 +123,7 @@ func (c *client) do(ctx context.Context, q call, out any) error {
 // *problem.
 func (c *client) send(ctx context.Context, q call) (*http.Response, error) {
 	u := *c.server
-	u.RawPath = u.EscapedPath() + "/v1/tenants/" + url.PathEscape(c.tenant) + q.path
+	u.RawPath = u.EscapedPath() + c.below() + q.path
 	u.Path, _ = url.PathUnescape(u.RawPath)
 	u.RawQuery = q.query.Encode()
 	if q.json != nil {
@@ -158,6 +158,14 @@ func (c *client) send(ctx context.Context, q call) (*http.Response, error) {
 		return nil, readProblem(resp)
 	}
 	return resp, nil
+}
+
+// below is the path that those of calls are below of.
+func (c *client) below() string {
+	if c.tenant == "" {
+		return "/v1"
+	}
+	return "/v1/tenants/" + url.PathEscape(c.tenant)
 }
 
 // unreachable makes a sentence of an error that came from below HTTP.

@@ -44,7 +44,8 @@ var allowed = map[string]struct{ ours, others []string }{
 	},
 	"web/wire":       {ours: []string{"abi", "abi/sse"}, others: []string{"golang.org/x/sys/unix"}},
 	"bench":          {ours: []string{"abi", "abi/sse"}, others: []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys/unix"}},
-	"bench/limits/*": {others: []string{"golang.org/x/sys/unix"}},
+	"bench/limits/*": {others: []string{"github.com/nats-io/", "golang.org/x/sys/unix"}},
+	"bench/capacity": {},
 	"plugins":        {},
 	"plugins/*":      {ours: []string{"abi", "abi/guest", "abi/guest/..."}},
 }

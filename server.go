@@ -34,6 +34,17 @@ type serverConfig struct {
 	TLSCert, TLSKey      string // files of HTTPS
 }
 
+// noticeTime is long enough for a balancer that probes each second to have seen twice that a node drains.
+const noticeTime = 3 * time.Second
+
+// notice is how long a drain takes at least. Nobody balances a node that is alone.
+func (c serverConfig) notice() time.Duration {
+	if c.Storage.key == nil {
+		return 0
+	}
+	return min(noticeTime, c.Drain)
+}
+
 // server is one node: broker, host and web, wired together.
 type server struct {
 	log    *slog.Logger
@@ -61,7 +72,7 @@ func newServer(ctx context.Context, c serverConfig) (*server, error) {
 	v, _ := version()
 	s.web, err = web.New(web.Config{
 		Broker: s.broker, Host: s.host, AdminToken: c.AdminToken,
-		Logger: c.Logger, Drain: c.Drain, Version: v, Node: c.Node,
+		Logger: c.Logger, Drain: c.Drain, Notice: c.notice(), Version: v, Node: c.Node,
 		AllowPrivateOutbound: c.AllowPrivateOutbound, MetricsToken: c.MetricsToken,
 		CertFile: c.TLSCert, KeyFile: c.TLSKey,
 	})

@@ -25,7 +25,7 @@ type Config struct {
 	LastID       string        // in mode Replay, the id before them; by default a viewer is asked
 	PayloadBytes int           // of an event, 64 or more; default 200
 	Duration     time.Duration // of publishing or idling; default 10 s
-	Drain        time.Duration // to wait for the last deliveries at most; default 20 s
+	Drain        time.Duration // to wait for the last deliveries at most, as long as some come; default 1 m
 	Settle       time.Duration // before memory is read; default 2 s
 
 	// While events are published, some viewers are not as they should be: in each second CutShare of
@@ -71,7 +71,7 @@ func (c Config) withDefaults() (_ Config, err error) {
 	c.Events = cmp.Or(c.Events, 1000)
 	c.PayloadBytes = cmp.Or(c.PayloadBytes, 200)
 	c.Duration = cmp.Or(c.Duration, 10*time.Second)
-	c.Drain = cmp.Or(c.Drain, 20*time.Second)
+	c.Drain = cmp.Or(c.Drain, time.Minute)
 	c.Settle = cmp.Or(c.Settle, 2*time.Second)
 	c.Stream.Method = cmp.Or(c.Stream.Method, "GET")
 	c.Publish.Method = cmp.Or(c.Publish.Method, "POST")

@@ -135,7 +135,9 @@ func (b *Broker) AskNode(ctx context.Context, node, topic string, question []byt
 // to 64 questions at a time; more get none, nor does one whose answer has more than MaxAnswerBytes.
 // The answer must not need the question's bytes after it was given.
 func (b *Broker) Answer(ctx context.Context, topic string, answer func(ctx context.Context, question []byte) []byte) error {
-	if err := b.serving(ctx); err != nil {
+	if err := b.serving(ctx); ctx.Err() != nil {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)

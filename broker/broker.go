@@ -87,15 +87,18 @@ type Broker struct {
 	ready  chan struct{} // closed once calls are served
 	closed chan struct{} // closed once none is served any more
 	counts counts
+	rest   *rest
 
 	// Set before ready is closed, and not changed.
 	operator *operator
 	servers  servers
+	node     *node // the embedded one of servers, nil if they are external
 	system   *nats.Conn
 	registry *registry
 	store    *store
 	cursors  *cursors
 	members  *members        // nil for a node that is alone
+	copies   *copies         // nil for a node that is alone
 	ctx      context.Context // ends before the server does
 
 	mu    sync.Mutex
@@ -115,12 +118,9 @@ func New(c Config) (*Broker, error) {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
 	return &Broker{
-		config: c, ready: make(chan struct{}), closed: make(chan struct{}), links: map[string]*link{}, held: map[string]holding{},
+		config: c, ready: make(chan struct{}), closed: make(chan struct{}), rest: newRest(), links: map[string]*link{}, held: map[string]holding{},
 	}, nil
 }
-
-// Ready is closed once the registry is loaded and calls are served.
-func (b *Broker) Ready() <-chan struct{} { return b.ready }
 
 // Run opens the data folder, starts the embedded server and serves until ctx ends; then it ends all
 // subscriptions, closes the storage and returns nil. It can be called once.
@@ -209,24 +209,6 @@ func (b *Broker) serve(ctx context.Context, app *nats.Conn) (err error) {
 	return b.stopped(ctx, context.Cause(ctx))
 }
 
-// join makes the node known to its cluster, if it is in one, and begins its membership.
-func (b *Broker) join(ctx context.Context, app *nats.Conn) error {
-	if !b.config.shared() {
-		return nil
-	}
-	err := retry(ctx, func(ctx context.Context) error { return b.registry.check(ctx, b.config.Node) })
-	if err != nil {
-		return err
-	}
-	b.members = newMembers(b.config, app, b.registry.nodeCount)
-	b.start(func() {
-		if err := b.members.run(ctx, b.loseKeys); err != nil {
-			b.config.Logger.Error("node is no member of its cluster", "error", err)
-		}
-	})
-	return nil
-}
-
 // stopped is what Run returns for err: nothing if the caller wanted the end.
 func (b *Broker) stopped(ctx context.Context, err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil {
@@ -279,12 +261,4 @@ func (b *Broker) serving(ctx context.Context) error {
 func (b *Broker) changed(tenant string, v *View) {
 	b.dropOthers(tenant, v)
 	b.config.Changed(tenant)
-}
-
-// Check publishes to the registry and reads it back, which every write depends on.
-func (b *Broker) Check(ctx context.Context) error {
-	if err := b.serving(ctx); err != nil {
-		return err
-	}
-	return b.registry.check(ctx, b.config.Node)
 }

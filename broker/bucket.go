@@ -3,6 +3,8 @@ package broker
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -31,7 +33,17 @@ func openBucket(ctx context.Context, js jetstream.JetStream, b bucket) (jetstrea
 	if err != nil {
 		return nil, err
 	}
-	return js.KeyValue(ctx, b.name)
+	kv, err := js.KeyValue(ctx, b.name)
+	return kv, unheardOf(err)
+}
+
+// unheardOf is the error of a look at what was made a moment ago. In a cluster another server answers
+// than the one that made it, and may not have heard of it yet: the error is transient.
+func unheardOf(err error) error {
+	if errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("%w: %w", jetstream.ErrNoStreamResponse, err)
+	}
+	return err
 }
 
 // openObjects makes an object store, in the same way.
@@ -43,5 +55,6 @@ func openObjects(ctx context.Context, js jetstream.JetStream, name string, repli
 	if err != nil {
 		return nil, err
 	}
-	return js.ObjectStore(ctx, name)
+	objects, err := js.ObjectStore(ctx, name)
+	return objects, unheardOf(err)
 }

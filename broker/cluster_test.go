@@ -95,6 +95,8 @@ func TestCluster(t *testing.T) {
 		{"a plugin's bytes outlive a race of its upload and its deletion", testPluginRace},
 		{"a key has one holder", testKeysAreShared},
 		{"workers on all nodes do no harm", testWorkersEverywhere},
+		{"all know of each other, and one leads", testNodesAreKnown},
+		{"a node that rests lets go of its keys", testRest},
 		{"a node without data carries viewers, and holds no keys", testEdge},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, c) })
@@ -117,7 +119,7 @@ func testSeenEverywhere(t *testing.T, c *nodes) {
 			if _, err := other.View(ctx, name); err != nil {
 				t.Errorf("tenant of node %d on %d: %v", i, j, err)
 			}
-			if got, err := other.Secret(ctx, name, "key"); got != plain || err != nil {
+			if got, err := other.Secret(ctx, name, "key", "a.example"); got != plain || err != nil {
 				t.Errorf("secret of node %d on %d: %q, %v", i, j, got, err)
 			}
 			if got, err := other.PluginBytes(ctx, plugin.Digest); string(got) != fmt.Sprint("bytes ", i) || err != nil {

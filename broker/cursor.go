@@ -10,6 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/millrace/millrace/broker/source"
 )
 
 // cursorRecord is how far a source has come. One is stored in history with each batch of outputs,
@@ -19,12 +21,25 @@ type cursorRecord struct {
 	Run         uint64 `json:"run"` // of the source, that wrote it
 	Revision    uint64 `json:"revision"`
 	LastEventID string `json:"lastEventId,omitempty"`
+	Ended       bool   `json:"ended,omitempty"`
 	Complete    bool   `json:"complete,omitempty"`
 
 	Digest string `json:"digest,omitempty"` // in history: of what it was stored with
 
 	Sent   bool   `json:"sent,omitempty"`   // in the bucket: the run's request may have been sent
 	SentBy string `json:"sentBy,omitempty"` // and by whom
+
+	End *source.Status `json:"end,omitempty"` // in the bucket: how the run has come to its end, for good
+}
+
+// keep takes over what the bucket alone has of rec's run.
+func (rec cursorRecord) keep(saved cursorRecord) cursorRecord {
+	if saved.continues(rec) {
+		rec.Sent, rec.SentBy, rec.End = saved.Sent, saved.SentBy, saved.End
+	} else {
+		rec.Sent, rec.SentBy, rec.End = false, "", nil
+	}
+	return rec
 }
 
 // continues tells whether rec is of the same run of the same source as other.
@@ -50,7 +65,7 @@ func openCursors(ctx context.Context, nc *nats.Conn, config Config) (*cursors, e
 	}
 	c := &cursors{late: map[*sourceStore]time.Time{}}
 	err = retry(ctx, func(ctx context.Context) (err error) {
-		c.kv, err = openBucket(ctx, js, bucket{name: cursorBucket, replicas: config.replicas(), maxValue: 64 << 10})
+		c.kv, err = openBucket(ctx, js, bucket{name: cursorBucket, replicas: config.replicas(), maxValue: 128 << 10})
 		return err
 	})
 	if err != nil {

@@ -21,6 +21,7 @@ var (
 	ErrGone        = errors.New("history no longer reaches back to this position")
 	ErrClosed      = errors.New("broker is closed")
 	ErrUnavailable = errors.New("storage does not answer")
+	ErrBehind      = errors.New("the node's copies are not current")
 )
 
 // InvalidError says which field of what was given is wrong, and why.

@@ -200,3 +200,38 @@ func (b *Broker) Routes(tb testing.TB) map[string]bool {
 	}
 	return names
 }
+
+// Replicas returns, of the tenant's streams, how many messages each copy lacks by its leader's word.
+// One that is not current lacks one at least.
+func (b *Broker) Replicas(ctx context.Context, tb testing.TB, tenant string) map[string]map[string]uint64 {
+	all := map[string]map[string]uint64{}
+	b.withStream(ctx, tb, tenant, func(l *link, _ jetstream.Stream) error {
+		for _, name := range []string{historyStream, "KV_" + kvBucket} {
+			s, err := l.js.Stream(ctx, name)
+			if err != nil {
+				return err
+			}
+			all[name] = map[string]uint64{}
+			for _, p := range s.CachedInfo().Cluster.Replicas {
+				all[name][p.Name] = p.Lag
+				if !p.Current {
+					all[name][p.Name] = max(p.Lag, 1)
+				}
+			}
+		}
+		return nil
+	})
+	return all
+}
+
+// PutRecord writes a record of the registry as it is given.
+func (b *Broker) PutRecord(ctx context.Context, tb testing.TB, key, value string) {
+	tb.Helper()
+	revision, err := b.registry.kv.Put(ctx, key, []byte(value))
+	if err == nil {
+		err = b.registry.wait(ctx, revision)
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+}

@@ -99,7 +99,8 @@ type servers interface {
 // openServers starts the embedded server, or logs in to external ones.
 func (b *Broker) openServers(ctx context.Context) (err error) {
 	if b.config.NATS == nil {
-		b.servers, err = startNode(b.config, b.operator)
+		b.node, err = startNode(b.config, b.operator)
+		b.servers = b.node
 		return err
 	}
 	b.servers, b.config.copies, err = openExternal(ctx, b.config, b.operator)

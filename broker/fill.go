@@ -21,6 +21,7 @@ func (h *hub) take(m *nats.Msg) bool {
 	}
 	if seq > h.next {
 		h.link.broker.counts.gaps.Add(1)
+		h.lag.reaches(seq, h.next-1)
 		h.fill(seq)
 	}
 	if seq == h.next {
@@ -64,6 +65,7 @@ func (h *hub) check() bool {
 		return false
 	}
 	h.link.broker.counts.gaps.Add(1)
+	h.lag.reaches(x.Last, h.next-1)
 	h.fill(x.Last + 1)
 	return true
 }

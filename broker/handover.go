@@ -38,26 +38,39 @@ func (n *node) handOver(system *nats.Conn) {
 	}
 }
 
-// ledStream is a stream that this node leads.
-type ledStream struct{ account, stream string }
-
 // leads returns the streams of several copies that this node leads; pending if one of those that it
 // has a copy of has no leader.
-func (n *node) leads() (led []ledStream, pending bool, err error) {
+func (n *node) leads() (led []streamID, pending bool, err error) {
+	all, err := n.streams()
+	for _, s := range all {
+		switch s.leader {
+		case n.server.Name():
+			led = append(led, s.streamID)
+		case "":
+			pending = true
+		}
+	}
+	return led, pending, err
+}
+
+// replica is this node's copy of a stream that has several.
+type replica struct {
+	streamID
+	leader string // the node's name; none while there is none
+}
+
+// streams returns the copies that this node has of streams with several.
+func (n *node) streams() (all []replica, err error) {
 	state, err := n.server.Jsz(&server.JSzOptions{Accounts: true, Streams: true, Limit: 1 << 20})
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	for _, account := range state.AccountDetails {
-		for _, stream := range account.Streams {
-			switch {
-			case stream.Cluster == nil || len(stream.Cluster.Replicas) == 0:
-			case stream.Cluster.Leader == n.server.Name():
-				led = append(led, ledStream{account.Id, stream.Name})
-			case stream.Cluster.Leader == "":
-				pending = true
+		for _, s := range account.Streams {
+			if s.Cluster != nil && len(s.Cluster.Replicas) > 0 {
+				all = append(all, replica{streamID{account.Id, s.Name}, s.Cluster.Leader})
 			}
 		}
 	}
-	return led, pending, nil
+	return all, nil
 }

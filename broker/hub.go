@@ -29,6 +29,7 @@ type hub struct {
 	cancel  context.CancelCauseFunc
 	passed  atomic.Uint64 // everything up to it was handed on
 	begun   uint64        // what comes after it was stored while the hub was there
+	lag     lag
 
 	// The goroutine's own.
 	next    uint64    // the sequence that has to come
@@ -103,7 +104,7 @@ func newHub(ctx context.Context, l *link, ev *history, after Position) (*hub, er
 		live.Unsubscribe()
 		return nil, err
 	}
-	h := &hub{link: l, history: ev, live: live, filters: map[string]*filter{}, subs: 1}
+	h := &hub{link: l, history: ev, live: live, filters: map[string]*filter{}, subs: 1, lag: lag{made: time.Now()}}
 	err = retry(ctx, func(ctx context.Context) (err error) {
 		h.asked = time.Now()
 		h.extent, err = ev.extent(ctx)

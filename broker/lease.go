@@ -36,10 +36,11 @@ func (b *Broker) Hold(ctx context.Context, key string) (held context.Context, re
 // take waits for key and takes it. cancel is called with ErrLost when it is another node's.
 func (b *Broker) take(ctx context.Context, cancel context.CancelCauseFunc, key string) error {
 	for {
-		if b.members != nil {
-			if err := b.members.wait(ctx, key); err != nil {
-				return context.Cause(ctx)
-			}
+		if b.rest.wait(ctx) != nil {
+			return context.Cause(ctx)
+		}
+		if b.members != nil && b.members.wait(ctx, key) != nil {
+			return context.Cause(ctx)
 		}
 		taken := b.takeHere(cancel, key)
 		if taken == nil && b.owns(key) {
@@ -78,8 +79,10 @@ func (b *Broker) free(key string) {
 	}
 }
 
-// owns tells whether key is this node's rather than another's.
-func (b *Broker) owns(key string) bool { return b.members == nil || b.members.owns(key) }
+// owns tells whether key is this node's rather than another's or, while the node rests, nobody's.
+func (b *Broker) owns(key string) bool {
+	return !b.rest.taken() && (b.members == nil || b.members.owns(key))
+}
 
 // loseKeys ends the contexts of those whose keys are not this node's any more.
 func (b *Broker) loseKeys() {

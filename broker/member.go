@@ -3,7 +3,9 @@ package broker
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -29,8 +31,9 @@ const (
 // beat is what a node says each second, and at its end.
 type beat struct {
 	Node  string `json:"node"`
-	Life  string `json:"life"`  // random; of one process
-	Count uint64 `json:"count"` // grows
+	Life  string `json:"life"`            // random; of one process
+	Count uint64 `json:"count"`           // grows
+	Rests bool   `json:"rests,omitempty"` // it lives, and is to get no work
 }
 
 // members is this node's membership in its cluster: which others live, and whether it may act itself.
@@ -42,26 +45,34 @@ type members struct {
 	free  bool // it takes no others to act
 	nc    *nats.Conn
 	known func() int // nodes that there are to be members, dead ones too
+	rest  *rest
+	log   *slog.Logger
 
 	// The goroutine's own.
 	seen    *cluster.Members
 	lives   map[string]string // by node
+	resting map[string]bool   // nodes
 	lease   cluster.Lease
 	sent    time.Time // of the last beat
 	answers map[string]bool
-	began   time.Time
+	clocks  clocks
 
-	mu    sync.Mutex
-	live  []string
-	may   bool          // this node may act
-	since time.Time     // of live and may
-	moved chan struct{} // closed when they change
+	mu     sync.Mutex
+	began  time.Time
+	live   []string
+	work   []string      // those of live that do not rest: each key is one's
+	may    bool          // this node may act
+	since  time.Time     // of live, work and may
+	moved  chan struct{} // closed when they change
+	offset time.Duration // see Broker.ClockOffset
+	lost   time.Time     // since when this node is not among most of the nodes; zero while it is
 }
 
-func newMembers(c Config, nc *nats.Conn, known func() int) *members {
+func newMembers(c Config, nc *nats.Conn, known func() int, rest *rest) *members {
 	return &members{
-		self: beat{Node: c.Node, Life: randomID()}, only: c.edge(), free: c.NATS != nil, nc: nc, known: known,
-		seen: cluster.NewMembers(memberTerm), lives: map[string]string{}, moved: make(chan struct{}),
+		self: beat{Node: c.Node, Life: randomID()}, only: c.edge(), free: c.NATS != nil, nc: nc, known: known, rest: rest, log: c.Logger,
+		seen: cluster.NewMembers(memberTerm), lives: map[string]string{}, resting: map[string]bool{}, clocks: clocks{},
+		moved: make(chan struct{}), lost: time.Now(),
 	}
 }
 
@@ -78,9 +89,12 @@ func (m *members) run(ctx context.Context, changed func()) error {
 	}
 	tick := time.NewTicker(memberLook)
 	defer tick.Stop()
+	m.mu.Lock()
 	m.began = time.Now()
+	m.mu.Unlock()
 	for {
-		if !m.only && time.Since(m.sent) >= memberBeat {
+		if rests := m.rest.taken(); !m.only && (time.Since(m.sent) >= memberBeat || rests != m.self.Rests) {
+			m.self.Rests = rests
 			m.beat(inbox)
 		}
 		if m.look(time.Now()) {
@@ -127,6 +141,7 @@ func (m *members) take(msg *nats.Msg, inbox string) {
 			return // the answer to an earlier beat
 		}
 		m.answers[msg.Header.Get("Node")] = true
+		m.clocks.saw(msg.Header.Get("Node"), msg, m.sent)
 		if len(m.answers) >= m.needed() {
 			m.lease.Renew(m.sent, memberTerm)
 		}
@@ -138,36 +153,55 @@ func (m *members) take(msg *nats.Msg, inbox string) {
 			m.lives[b.Node] = b.Life
 		}
 		m.seen.Saw(b.Node, b.Count, now)
+		m.resting[b.Node] = b.Rests
 		if m.only {
 			return
 		}
-		answer := &nats.Msg{Subject: msg.Reply, Data: msg.Data, Header: nats.Header{"Node": {m.self.Node}}}
+		answer := &nats.Msg{Subject: msg.Reply, Data: msg.Data, Header: nats.Header{
+			"Node": {m.self.Node}, timeHeader: {strconv.FormatInt(now.UnixNano(), 10)},
+		}}
 		m.nc.PublishMsg(answer) // an answer that is lost is given again a beat later
 	}
 }
 
-// look brings live and may up to date; true if they have changed.
+// look brings live, work and may up to date; true if they have changed.
 func (m *members) look(now time.Time) bool {
 	live, may := m.seen.Live(now), m.lease.Left(now) > 0
+	work := slices.DeleteFunc(slices.Clone(live), func(node string) bool { return m.resting[node] })
+	with := may || m.only && (m.free || len(live) >= m.needed())
 	if len(live) < m.known() && now.Sub(m.began) < memberTerm {
 		may = false // it may just not have heard all others yet
 	}
+	offset := m.clocks.offset(m.self.Node, live)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if may == m.may && slices.Equal(live, m.live) {
+	if off := offset.Abs() > clockSlack; off != (m.offset.Abs() > clockSlack) {
+		m.log.Warn("clock is compared with those of other nodes", "differs", off, "theirs_ahead", offset)
+	}
+	m.offset = offset
+	switch {
+	case with:
+		m.lost = time.Time{}
+	case m.lost.IsZero():
+		m.lost = now
+	}
+	if may == m.may && slices.Equal(live, m.live) && slices.Equal(work, m.work) {
 		return false
 	}
-	m.live, m.may, m.since = live, may, now
+	m.live, m.work, m.may, m.since = live, work, may, now
 	close(m.moved)
 	m.moved = make(chan struct{})
 	return true
 }
 
-// sure tells whether this node is among most of the nodes.
-func (m *members) sure() bool {
+// apart is how long this node has not been among most of the nodes, 0 if it is.
+func (m *members) apart(now time.Time) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.may || m.only && (m.free || len(m.live) >= m.needed())
+	if m.lost.IsZero() {
+		return 0
+	}
+	return max(now.Sub(m.lost), 1)
 }
 
 // needed is how many nodes have to hear one another so that they may act. Where they only meet at an
@@ -193,21 +227,21 @@ func (b *Broker) doubts(since *time.Time) bool {
 	if since.IsZero() {
 		*since = time.Now()
 	}
-	return time.Since(*since) < doubtTime || !b.members.sure()
+	return time.Since(*since) < doubtTime || b.Apart() > 0
 }
 
 // owns tells whether key is this node's now, as far as it can tell.
 func (m *members) owns(key string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.may && cluster.Owner(key, m.live) == m.self.Node
+	return m.may && cluster.Owner(key, m.work) == m.self.Node
 }
 
 // wait returns once key is this node's, and has been for long enough that its old owner knows.
 func (m *members) wait(ctx context.Context, key string) error {
 	for {
 		m.mu.Lock()
-		mine := m.may && cluster.Owner(key, m.live) == m.self.Node
+		mine := m.may && cluster.Owner(key, m.work) == m.self.Node
 		left, moved := memberSettle-time.Since(m.since), m.moved
 		m.mu.Unlock()
 		if mine && left <= 0 {
@@ -224,6 +258,22 @@ func (m *members) wait(ctx context.Context, key string) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// Apart is how long this node has been without most of its cluster's nodes: cut off, or the others are
+// down. 0 is for a node that has them, and for one that is alone.
+func (b *Broker) Apart() time.Duration {
+	if !b.isReady() || b.members == nil {
+		return 0
+	}
+	return b.members.apart(time.Now())
+}
+
+// knows tells whether this node has been there for long enough to have heard of all that live.
+func (m *members) knows() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !m.began.IsZero() && time.Since(m.began) > 2*memberTerm
 }
 
 // count is how many nodes live.

@@ -20,11 +20,12 @@ type node struct {
 	resolver *server.DirAccResolver
 	op       *operator
 	log      *slog.Logger
+	keeps    bool // data
 }
 
 // startNode starts the server and waits until it takes connections.
 func startNode(c Config, op *operator) (_ *node, err error) {
-	n := &node{log: c.Logger, op: op}
+	n := &node{log: c.Logger, op: op, keeps: !c.edge()}
 	n.resolver, err = server.NewDirAccResolver(filepath.Join(c.Dir, "accounts"), 0, time.Minute, server.HardDelete)
 	if err != nil {
 		return nil, fmt.Errorf("account folder: %w", err)
@@ -130,6 +131,20 @@ func (n *node) system() (*nats.Conn, error) {
 		return nil, err
 	}
 	return n.connect(a)
+}
+
+// off is ErrBehind for a node that keeps data and whose storage has switched itself off, as it does when
+// the disk is full.
+func (n *node) off() error {
+	if n.keeps && !n.server.JetStreamEnabled() {
+		return fmt.Errorf("%w: its storage has switched itself off", ErrBehind)
+	}
+	return nil
+}
+
+// leadsAll tells whether this node leads the group of all nodes that keep data. One that is alone does.
+func (n *node) leadsAll() bool {
+	return n.server.JetStreamIsLeader() || n.server.JetStreamEnabled() && !n.server.JetStreamIsClustered()
 }
 
 // connect logs in to an account in process. The account must be known to the server.

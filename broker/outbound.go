@@ -15,7 +15,11 @@ const maxOutbound = 256
 // host, a host name or an IP address without port, in lower case. Whatever Outbound says, the client
 // that goes there refuses addresses that are not for tenants.
 func (v *View) MayReach(host string) bool {
-	return slices.ContainsFunc(v.Tenant.Outbound, func(pattern string) bool {
+	return matchesHost(v.Tenant.Outbound, host)
+}
+
+func matchesHost(patterns []string, host string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
 		if suffix, ok := strings.CutPrefix(pattern, "*"); ok {
 			return len(host) > len(suffix) && strings.HasSuffix(host, suffix)
 		}
@@ -23,14 +27,17 @@ func (v *View) MayReach(host string) bool {
 	})
 }
 
-func checkOutbound(patterns []string) error {
-	if len(patterns) > maxOutbound {
-		return invalid("outbound", "has %d hosts, more than %d", len(patterns), maxOutbound)
+func checkOutbound(patterns []string) error { return checkHosts("outbound", patterns, maxOutbound) }
+
+// checkHosts checks patterns for hosts, of which there are at most so many.
+func checkHosts(field string, patterns []string, most int) error {
+	if len(patterns) > most {
+		return invalid(field, "has %d hosts, more than %d", len(patterns), most)
 	}
 	for _, p := range patterns {
 		name := strings.TrimPrefix(p, "*.")
 		if _, err := netip.ParseAddr(p); err != nil && p != "*" && !isHostName(name) {
-			return invalid("outbound", "%q is none of a host name in lower case without port, *.name, an IP address and *", p)
+			return invalid(field, "%q is none of a host name in lower case without port, *.name, an IP address and *", p)
 		}
 	}
 	return nil

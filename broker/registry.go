@@ -34,12 +34,13 @@ type registry struct {
 	kind    string // of this node's own record
 	changed func(tenant string, v *View)
 	loaded  chan struct{} // closed once the first views are there
+	stalled chan struct{} // cap 1: what is stored does not come
 
 	mu    sync.RWMutex
-	views map[string]*View // also of tenants that are being deleted; see View.live
-	nodes map[string]bool  // that keep data, dead ones too
-	shown uint64           // revision that views and changed have caught up with
-	moved chan struct{}    // closed when shown changes
+	views map[string]*View      // also of tenants that are being deleted; see View.live
+	nodes map[string]nodeRecord // dead ones too
+	shown uint64                // revision that views and changed have caught up with
+	moved chan struct{}         // closed when shown changes
 }
 
 func openRegistry(ctx context.Context, nc *nats.Conn, c Config, changed func(string, *View)) (*registry, error) {
@@ -48,11 +49,11 @@ func openRegistry(ctx context.Context, nc *nats.Conn, c Config, changed func(str
 		return nil, fmt.Errorf("open registry: %w", err)
 	}
 	r := &registry{
-		js: js, log: c.Logger, kind: "nodes", changed: changed, loaded: make(chan struct{}),
-		views: map[string]*View{}, nodes: map[string]bool{}, moved: make(chan struct{}),
+		js: js, log: c.Logger, kind: nodeKind, changed: changed, loaded: make(chan struct{}), stalled: make(chan struct{}, 1),
+		views: map[string]*View{}, nodes: map[string]nodeRecord{}, moved: make(chan struct{}),
 	}
 	if c.edge() {
-		r.kind = "edges"
+		r.kind = edgeKind
 	}
 	err = retry(ctx, func(ctx context.Context) (err error) {
 		r.kv, err = openBucket(ctx, js, bucket{
@@ -80,8 +81,14 @@ func (r *registry) deleting(tenant string) bool {
 	return !live && v != nil && v.deleting
 }
 
+// stallTime is how long a write waits for the watch before that is begun anew. The server keeps a
+// watch's place on one node; when that is gone, the client notices by itself after fifteen seconds.
+const stallTime = 2 * time.Second
+
 // wait returns once the watch has shown revision.
 func (r *registry) wait(ctx context.Context, revision uint64) error {
+	stall := time.NewTimer(stallTime)
+	defer stall.Stop()
 	for {
 		r.mu.RLock()
 		shown, moved := r.shown, r.moved
@@ -91,6 +98,11 @@ func (r *registry) wait(ctx context.Context, revision uint64) error {
 		}
 		select {
 		case <-moved:
+		case <-stall.C:
+			select {
+			case r.stalled <- struct{}{}:
+			default:
+			}
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
 		}
@@ -217,37 +229,6 @@ func (r *registry) sync(ctx context.Context) error {
 		return err
 	}
 	return r.wait(ctx, last)
-}
-
-// check writes the node's record and waits until the watch has shown it.
-func (r *registry) check(ctx context.Context, node string) error {
-	revision, err := r.kv.Put(ctx, r.kind+"."+node, []byte(strconv.FormatInt(time.Now().UnixMilli(), 10)))
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return r.wait(ctx, revision)
-}
-
-// nodeCount is how many nodes keep data, dead ones too.
-func (r *registry) nodeCount() int {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return len(r.nodes)
-}
-
-// sawNode notes that entry is the record of a node, if it is.
-func (r *registry) sawNode(entry jetstream.KeyValueEntry) {
-	kind, node, _ := splitKey(entry.Key())
-	if kind != "nodes" {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if entry.Operation() == jetstream.KeyValuePut {
-		r.nodes[node] = true
-	} else {
-		delete(r.nodes, node)
-	}
 }
 
 // splitKey reads a record's key; kind is tenants or that of a tenant's part, and name is empty for a

@@ -19,12 +19,22 @@ import (
 const (
 	MaxSecretBytes = 64 << 10
 	MaxSecrets     = 100
+	maxSecretHosts = 32
 )
+
+// Secret is what is told of a secret.
+type Secret struct {
+	Put   time.Time `json:"put"`
+	Hosts []string  `json:"hosts,omitempty"` // patterns as in Spec.Outbound: it goes to no others; none is all
+}
+
+// For tells whether the secret is for requests to host, in lower case and without port.
+func (s Secret) For(host string) bool { return len(s.Hosts) == 0 || matchesHost(s.Hosts, host) }
 
 // secretRecord is a secret in the registry.
 type secretRecord struct {
-	Put    time.Time `json:"put"`
-	Sealed []byte    `json:"sealed"` // by the operator's key, for this tenant and name
+	Secret
+	Sealed []byte `json:"sealed"` // by the operator's key, for this tenant and name
 }
 
 func (v *View) putSecret(name string, value []byte) error {
@@ -32,15 +42,19 @@ func (v *View) putSecret(name string, value []byte) error {
 	if err := json.Unmarshal(value, &rec); err != nil {
 		return err
 	}
-	v.Secrets[name] = rec.Put
+	v.Secrets[name] = rec.Secret
 	return nil
 }
 
-// PutSecret stores value, encrypted, in place of what name had. Errors: *InvalidError, ErrTooBig for
-// more than MaxSecretBytes, ErrQuota for more than MaxSecrets, ErrNotFound (tenant).
-func (b *Broker) PutSecret(ctx context.Context, tenant, name string, value []byte) error {
+// PutSecret stores value, encrypted, in place of what name had. With hosts, patterns as in
+// Spec.Outbound, it is for requests to them alone. Errors: *InvalidError, ErrTooBig for more than
+// MaxSecretBytes, ErrQuota for more than MaxSecrets, ErrNotFound (tenant).
+func (b *Broker) PutSecret(ctx context.Context, tenant, name string, value []byte, hosts ...string) error {
 	if !abi.ValidName(name) {
 		return invalid("secret", "%q is not of [a-z0-9-], or too long", name)
+	}
+	if err := checkHosts("hosts", hosts, maxSecretHosts); err != nil {
+		return err
 	}
 	if len(value) > MaxSecretBytes {
 		return fmt.Errorf("put secret %s: %d bytes: %w", name, len(value), ErrTooBig)
@@ -53,7 +67,7 @@ func (b *Broker) PutSecret(ctx context.Context, tenant, name string, value []byt
 	if err != nil {
 		return fmt.Errorf("put secret %s: %w", name, err)
 	}
-	rec := secretRecord{Put: time.Now().UTC(), Sealed: seal.Seal(nil, nil, value, secretPlace(view, name))}
+	rec := secretRecord{Secret: Secret{time.Now().UTC(), hosts}, Sealed: seal.Seal(nil, nil, value, secretPlace(view, name))}
 	key := "secrets." + tenant + "." + name
 	quota := func(v *View) (have, most int) { return len(v.Secrets), MaxSecrets }
 	err = b.makePart(ctx, tenant, key, quota, func() (made bool, err error) {
@@ -83,9 +97,10 @@ func (b *Broker) DeleteSecret(ctx context.Context, tenant, name string) error {
 	return nil
 }
 
-// Secret returns the value of a secret. Without one the error wraps both ErrNotFound and
-// source.ErrNoSecret.
-func (b *Broker) Secret(ctx context.Context, tenant, name string) (string, error) {
+// Secret returns the value of a secret for a request to host, in lower case and without port. Without
+// one the error wraps both ErrNotFound and source.ErrNoSecret; it wraps abi.Denied if the secret is
+// for other hosts.
+func (b *Broker) Secret(ctx context.Context, tenant, name, host string) (string, error) {
 	view, err := b.View(ctx, tenant)
 	if err != nil {
 		return "", err
@@ -104,6 +119,13 @@ func (b *Broker) Secret(ctx context.Context, tenant, name string) (string, error
 		return "", missing
 	case err != nil:
 		return "", fmt.Errorf("secret %s: %w", name, err)
+	}
+	var rec secretRecord
+	if err := json.Unmarshal(entry.Value(), &rec); err != nil {
+		return "", fmt.Errorf("secret %s: %w", name, err)
+	}
+	if !rec.For(host) {
+		return "", fmt.Errorf("secret %s is for other hosts than %s: %w", name, host, abi.Denied)
 	}
 	value, err := b.openSecret(entry.Value(), secretPlace(view, name))
 	if err != nil {

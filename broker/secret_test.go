@@ -6,9 +6,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/millrace/millrace/abi"
 	"github.com/millrace/millrace/broker"
 	"github.com/millrace/millrace/broker/source"
 )
@@ -44,11 +46,11 @@ func TestSecrets(t *testing.T) {
 		if err := b.PutSecret(ctx, "acme", "key", []byte(value)); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := b.Secret(ctx, "acme", "key"); got != value || err != nil {
+		if got, err := b.Secret(ctx, "acme", "key", "a.example"); got != value || err != nil {
 			t.Errorf("got %q, %v", got, err)
 		}
 	}
-	if v, _ := b.View(ctx, "acme"); len(v.Secrets) != 1 || v.Secrets["key"].IsZero() || strings.Contains(fmt.Sprintf("%+v", v), plain) {
+	if v, _ := b.View(ctx, "acme"); len(v.Secrets) != 1 || v.Secrets["key"].Put.IsZero() || strings.Contains(fmt.Sprintf("%+v", v), plain) {
 		t.Errorf("the view has %+v", v.Secrets)
 	}
 	stop()
@@ -59,14 +61,14 @@ func TestSecrets(t *testing.T) {
 		t.Error("nor is its record, so this shows nothing")
 	}
 	b, _ = start(t, broker.Config{Dir: dir})
-	if got, err := b.Secret(ctx, "acme", "key"); got != plain || err != nil {
+	if got, err := b.Secret(ctx, "acme", "key", "a.example"); got != plain || err != nil {
 		t.Errorf("after a restart %q, %v", got, err)
 	}
 	if err := b.DeleteSecret(ctx, "acme", "key"); err != nil {
 		t.Error(err)
 	}
 	for _, tt := range []struct{ tenant, name string }{{"acme", "key"}, {"other", "key"}, {"acme", "No.Name"}} {
-		if _, err := b.Secret(ctx, tt.tenant, tt.name); !errors.Is(err, broker.ErrNotFound) || !errors.Is(err, source.ErrNoSecret) {
+		if _, err := b.Secret(ctx, tt.tenant, tt.name, "a.example"); !errors.Is(err, broker.ErrNotFound) || !errors.Is(err, source.ErrNoSecret) {
 			t.Errorf("%s of %s: %v", tt.name, tt.tenant, err)
 		}
 	}
@@ -87,7 +89,7 @@ func TestASecretOpensNowhereElse(t *testing.T) {
 	b.CopyRecord(ctx, t, "secrets.acme.key", "secrets.acme.copy")
 	b.CopyRecord(ctx, t, "secrets.acme.key", "secrets.other.key")
 	for _, tt := range []struct{ tenant, name string }{{"acme", "copy"}, {"other", "key"}} {
-		if got, err := b.Secret(ctx, tt.tenant, tt.name); err == nil || strings.Contains(err.Error(), plain) {
+		if got, err := b.Secret(ctx, tt.tenant, tt.name, "a.example"); err == nil || strings.Contains(err.Error(), plain) {
 			t.Errorf("%s of %s: %q, %v", tt.name, tt.tenant, got, err)
 		}
 	}
@@ -117,5 +119,33 @@ func TestBoundsOfSecrets(t *testing.T) {
 	}
 	if err := b.PutSecret(ctx, "nobody", "key", nil); !errors.Is(err, broker.ErrNotFound) {
 		t.Errorf("tenant that is not there: %v", err)
+	}
+}
+
+func TestASecretOfSomeHostsGoesToNoOthers(t *testing.T) {
+	b, _ := start(t, broker.Config{})
+	ctx := within(t)
+	tenant(t, b, "acme", broker.Spec{})
+	if err := b.PutSecret(ctx, "acme", "key", []byte(plain), "a.example", "*.b.example"); err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]bool{"a.example": true, "x.a.example": false, "x.b.example": true, "b.example": false, "evil.example": false, "": false} {
+		got, err := b.Secret(ctx, "acme", "key", host)
+		if want && (got != plain || err != nil) || !want && (got != "" || !errors.Is(err, abi.Denied)) {
+			t.Errorf("for %q: %q, %v", host, got, err)
+		}
+	}
+	if v, _ := b.View(ctx, "acme"); !slices.Equal(v.Secrets["key"].Hosts, []string{"a.example", "*.b.example"}) {
+		t.Errorf("the view has %+v", v.Secrets)
+	}
+	if err := b.PutSecret(ctx, "acme", "key", []byte(plain)); err != nil { // for all again
+		t.Fatal(err)
+	}
+	if got, err := b.Secret(ctx, "acme", "key", "evil.example"); got != plain || err != nil {
+		t.Errorf("without hosts: %q, %v", got, err)
+	}
+	var bad *broker.InvalidError
+	if err := b.PutSecret(ctx, "acme", "key", nil, "https://a.example"); !errors.As(err, &bad) || bad.Field != "hosts" {
+		t.Errorf("a host that is none: %v", err)
 	}
 }

@@ -19,8 +19,8 @@ const defaultSources = 100
 type Source struct {
 	Name    string    `json:"name"`
 	Created time.Time `json:"created"`
-	Run     uint64    `json:"run"` // grows each time that a user starts it: with another content, or at their word
-	Stopped bool      `json:"stopped,omitempty"`
+	Run     uint64    `json:"run" doc:"Grows each time that a user starts it: with another content, or at their word"`
+	Stopped bool      `json:"stopped,omitempty" doc:"By a user, until it is started"`
 	source.Config
 
 	// uid is random. A source that was deleted and made again, or that reads something else, is

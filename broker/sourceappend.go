@@ -21,7 +21,7 @@ func (s *sourceStore) Append(ctx context.Context, at source.Cursor, outputs []so
 		return now, fmt.Errorf("store %d outputs: %w", len(outputs), ErrTooBig)
 	}
 	next := s.run
-	next.Revision, next.LastEventID, next.Complete = at.Revision+1, to.LastEventID, to.Complete
+	next.Revision, next.LastEventID, next.Ended, next.Complete = at.Revision+1, to.LastEventID, to.Ended, to.Complete
 	next.Digest = digestOutputs(outputs, to)
 	err = s.with(ctx, "store events", func(ctx context.Context, h *history) error {
 		if at.Revision != s.last.Revision {
@@ -130,7 +130,7 @@ func digestOutputs(outputs []source.Output, to source.Cursor) string {
 	for _, o := range outputs {
 		hashText(h, o.Subject, o.Name, o.Data, o.Key, o.ID)
 	}
-	hashText(h, to.LastEventID, strconv.FormatBool(to.Complete))
+	hashText(h, to.LastEventID, strconv.FormatBool(to.Ended), strconv.FormatBool(to.Complete))
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18])
 }
 

@@ -16,7 +16,6 @@ func (s *sourceStore) MarkSent(ctx context.Context, at source.Cursor) (now sourc
 			return source.ErrConflict
 		}
 		next := s.last
-		next.Sent, next.SentBy = true, s.nonce
 		err := s.broker.cursors.change(ctx, s.key, func(saved cursorRecord, _ bool) (cursorRecord, bool, error) {
 			if err := s.checkRun(ctx, saved); err != nil {
 				return saved, false, err
@@ -30,7 +29,9 @@ func (s *sourceStore) MarkSent(ctx context.Context, at source.Cursor) (now sourc
 				}
 				return saved, false, nil
 			}
-			return next, true, nil
+			rec := next.keep(saved)
+			rec.Sent, rec.SentBy = true, s.nonce
+			return rec, true, nil
 		})
 		if err == nil {
 			s.last.Sent = true
@@ -76,11 +77,7 @@ func (s *sourceStore) save(ctx context.Context) error {
 		if saved.UID == next.UID && saved.Revision >= next.Revision {
 			return saved, false, nil
 		}
-		rec := next
-		if rec.Sent = saved.Sent && saved.continues(next); rec.Sent {
-			rec.SentBy = saved.SentBy
-		}
-		return rec, true, nil
+		return next.keep(saved), true, nil
 	})
 	s.copied = err == nil
 	return err

@@ -45,7 +45,9 @@ type sourceStore struct {
 // SourceStore returns where the source's run, as it is in v, keeps its outputs and its cursor. A run
 // that a user has ended since, by starting another or deleting the source, gets source.ErrConflict.
 // The source must be in v.
-func (b *Broker) SourceStore(v *View, name string) source.Store {
+func (b *Broker) SourceStore(v *View, name string) source.Store { return b.sourceStore(v, name) }
+
+func (b *Broker) sourceStore(v *View, name string) *sourceStore {
 	s := v.Sources[name]
 	return &sourceStore{
 		broker: b, tenant: v.Tenant.Name, name: name, nonce: randomID(),
@@ -76,9 +78,10 @@ func (s *sourceStore) Cursor(ctx context.Context) (at source.Cursor, err error) 
 			}
 		}
 		s.last, s.seq, s.copied = last, seq, saved.UID == last.UID && saved.Revision == last.Revision
+		s.last.Ended = last.Ended && last.continues(s.run)
 		s.last.Complete = last.Complete && last.continues(s.run)
 		s.last.Sent = saved.Sent && saved.continues(s.run)
-		s.last.UID, s.last.Run = s.run.UID, s.run.Run
+		s.last.UID, s.last.Run, s.last.End = s.run.UID, s.run.Run, nil
 		at = s.cursor()
 		s.owe()
 		return nil
@@ -88,7 +91,8 @@ func (s *sourceStore) Cursor(ctx context.Context) (at source.Cursor, err error) 
 
 func (s *sourceStore) cursor() source.Cursor {
 	return source.Cursor{
-		Revision: s.last.Revision, LastEventID: s.last.LastEventID, Sent: s.last.Sent, Complete: s.last.Complete,
+		Revision: s.last.Revision, LastEventID: s.last.LastEventID,
+		Sent: s.last.Sent, Ended: s.last.Ended, Complete: s.last.Complete,
 	}
 }
 

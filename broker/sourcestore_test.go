@@ -82,14 +82,21 @@ func TestStoreKeepsOutputsWithTheirCursor(t *testing.T) {
 	}
 	at = appendTo(t, s, at, "2", "a", "b")
 	at = appendTo(t, s, at, "3") // a position without outputs
-	at, err := s.Append(within(t), at, outputs("c"), source.Cursor{LastEventID: "4", Complete: true})
+	at, err := s.Append(within(t), at, outputs("c"), source.Cursor{LastEventID: "4", Ended: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	stop()
 	b, _ = start(t, broker.Config{Dir: dir})
-	if got := cursorOf(t, storeOf(t, b)); got != at || got != (source.Cursor{Revision: 3, LastEventID: "4", Complete: true}) {
+	s = storeOf(t, b)
+	if got := cursorOf(t, s); got != at || got != (source.Cursor{Revision: 3, LastEventID: "4", Ended: true}) {
 		t.Errorf("after a restart %+v, not %+v", got, at)
+	}
+	if at, err = s.Append(within(t), at, nil, source.Cursor{LastEventID: "4", Ended: true, Complete: true}); err != nil {
+		t.Fatal(err)
+	}
+	if got := cursorOf(t, storeOf(t, b)); got != at || !got.Ended || !got.Complete {
+		t.Errorf("once it is complete it is at %+v, not %+v", got, at)
 	}
 	if got := stored(t, b); !slices.Equal(got, []string{"a", "b", "c"}) {
 		t.Errorf("stored %q", got)

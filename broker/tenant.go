@@ -44,11 +44,11 @@ type Quotas struct {
 // next change makes another.
 type View struct {
 	Tenant  Tenant
-	Tokens  map[string]Token     // by id
-	Plugins map[string]Plugin    // by name
-	Routes  map[string]Route     // by name
-	Sources map[string]Source    // by name
-	Secrets map[string]time.Time // when each was put, by name; values are never in a View
+	Tokens  map[string]Token  // by id
+	Plugins map[string]Plugin // by name
+	Routes  map[string]Route  // by name
+	Sources map[string]Source // by name
+	Secrets map[string]Secret // by name; values are never in a View
 
 	deleting bool
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"time"
 
@@ -45,10 +44,14 @@ func (r *registry) watch(ctx context.Context) (worked bool, err error) {
 			return worked, ctx.Err()
 		case <-connected: // again: the client's own watch would notice what it missed after ten seconds or more
 			return worked, errors.New("connection was lost")
+		case <-r.stalled:
+			if whole == nil { // else it has only just begun
+				return worked, errors.New("it does not show what is stored")
+			}
 		case entry, ok := <-w.Updates():
 			switch {
 			case !ok:
-				return worked, fmt.Errorf("watch ended")
+				return worked, errors.New("it ended")
 			case entry == nil: // the end of what there was
 				r.showWhole(whole, revision)
 				whole, worked = nil, true

@@ -29,6 +29,7 @@ type cache struct {
 // Names in the cache's folder.
 const (
 	indexDir      = "index"
+	copiesDir     = "modules"  // as they are compiled
 	stagingPrefix = "compile-" // of folders in which one module is compiled
 )
 
@@ -88,12 +89,19 @@ func (k *cache) remove() error {
 // holds tells whether wazero would find the module's code. It may be wrong the day the file is
 // removed by somebody else; then wazero compiles.
 func (k *cache) holds(wasm []byte) bool {
-	path, err := os.ReadFile(k.entry(wasm))
+	entry := k.entry(wasm)
+	path, err := os.ReadFile(entry)
 	if err != nil || !filepath.IsLocal(string(path)) {
 		return false
 	}
-	info, err := os.Stat(filepath.Join(k.dir, string(path)))
-	return err == nil && info.Mode().IsRegular()
+	code := filepath.Join(k.dir, string(path))
+	info, err := os.Stat(code)
+	if err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	touch(code)
+	touch(entry)
+	return true
 }
 
 // take moves the one file of compiled code below staging to where wazero looks for it.
@@ -127,7 +135,7 @@ func (k *cache) entry(wasm []byte) string {
 	return filepath.Join(k.dir, indexDir, hex.EncodeToString(sum.Sum(nil)))
 }
 
-// prune removes the oldest files below dir until the rest has no more than the given bytes. Others
+// prune removes the files that were used longest ago below dir until the rest has no more than the given bytes. Others
 // may do the same at the same time.
 func prune(dir string, bytes int64) error {
 	type file struct {

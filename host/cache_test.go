@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/millrace/millrace/abi"
 	"github.com/millrace/millrace/host"
@@ -48,6 +49,45 @@ func TestCacheIsBoundedAndNotTrusted(t *testing.T) {
 	}
 	if left := files(t, dir); len(left) != 1 || left[0].Size() <= int64(len("scrambled")) {
 		t.Errorf("the cache was not mended: %d files", len(left))
+	}
+}
+
+// TestCacheKeepsWhatIsUsed makes the code of two modules old, uses the older, and leaves too little room
+// for both.
+func TestCacheKeepsWhatIsUsed(t *testing.T) {
+	c := host.Config{CacheDir: t.TempDir(), Compiler: compiler(t)}
+	used, unused := speaker(1).bytes(), speaker(2).bytes()
+	set(t, c, used)
+	age(t, c.CacheDir)
+	set(t, c, unused)
+	age(t, c.CacheDir)
+	bytes := int64(0)
+	for _, f := range files(t, c.CacheDir) {
+		bytes += f.Size()
+	}
+	set(t, c, used)
+	c.CacheBytes, c.Compiler = bytes-1, nil
+	newHost(t, c) // prunes
+	c.Compiler = []string{"no such program"}
+	set(t, c, used)
+}
+
+// age makes every file below dir an hour older.
+func age(t *testing.T, dir string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		then := info.ModTime().Add(-time.Hour)
+		return os.Chtimes(path, then, then)
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

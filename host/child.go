@@ -56,7 +56,7 @@ func CompileMain(stdin io.Reader, stdout io.Writer) error {
 		return err
 	} else if err != nil {
 		r.Invalid, _, _ = strings.Cut(err.Error(), "\n")
-		r.Invalid = clip(r.Invalid)
+		r.Invalid = clip(r.Invalid, maxLineBytes)
 	}
 	return json.NewEncoder(stdout).Encode(r)
 }

@@ -2,25 +2,39 @@ package host
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/millrace/millrace/host/wasm"
 	"github.com/tetratelabs/wazero"
 )
 
-// code is a compiled module. Plugins and live instances hold references; the last one closes it,
-// since closing it under a callback that runs would pull the code from under its feet.
+// code is a compiled module. Plugins and live instances hold references; with the last one it goes. It
+// is loaded while instances live that run it, since closing it under a callback would pull the code
+// from under its feet. Without them it may be unloaded, see Host.makeRoom, and the next one loads it.
 type code struct {
 	host       *Host
 	info       Info
-	compiled   wazero.CompiledModule
-	tableBytes int64      // of Go's heap, for the tables of one instance
-	pages      uint32     // that its memory has before anything runs
-	seed       *wasm.Seed // what was compiled, until the snapshot is taken; nil for a plain module
-	snapshot   *snapshot  // nil: each instance starts as the module says
-	refs       int        // of Host.mu
+	tableBytes int64             // of Go's heap, for the tables of one instance
+	functions  int               // of the module as it came, imported ones first
+	pages      uint32            // that its memory has before anything runs
+	seed       *wasm.Seed        // what was compiled, until the snapshot is taken; nil for a plain module
+	snapshot   *snapshot         // nil: each instance starts as the module says
+	bytes      int64             // that it takes while it is loaded, about
+	sum        [sha256.Size]byte // of what is compiled
+	used       atomic.Uint64     // Host.events as it was when an instance last began or ended its work
+
+	// Of Host.mu.
+	refs     int
+	compiled wazero.CompiledModule // nil while it is unloaded
+	running  int                   // instances that live
+	turn     uint64                // Host.turns as it was when one last began or ended
+	loading  chan struct{}         // closed when the load that runs has ended; nil if none does
+	retryAt  time.Time             // of a load, after one that failed
 }
 
 // building is a build that others wait for.
@@ -58,7 +72,10 @@ var errUnbuilt = errors.New("build did not come to its end")
 // builtFor runs the build that reserve gave to the caller.
 func (h *Host) builtFor(digest string, build func() (*code, error)) (c *code, err error) {
 	err = errUnbuilt
-	defer func() { h.settle(digest, c, err) }()
+	defer func() {
+		h.settle(digest, c, err)
+		h.makeRoom()
+	}()
 	return build()
 }
 
@@ -87,6 +104,7 @@ func (h *Host) settle(digest string, c *code, err error) {
 	delete(h.builds, digest)
 	if err == nil {
 		h.codes[digest] = c
+		h.loadedBytes += c.bytes
 	} else if errors.As(err, new(*RefusedError)) {
 		b.refused = err
 	}
@@ -105,18 +123,29 @@ func (c *code) hold() {
 func (c *code) drop() {
 	c.host.mu.Lock()
 	defer c.host.mu.Unlock()
+	c.release()
+}
+
+// release is drop. It needs Host.mu.
+func (c *code) release() {
 	if c.refs--; c.refs > 0 {
 		return
 	}
-	delete(c.host.codes, c.info.Digest)
+	h := c.host
+	delete(h.codes, c.info.Digest)
+	if c.compiled != nil {
+		h.loadedBytes -= c.bytes
+	}
 	if err := c.close(); err != nil {
-		c.host.config.Logger.Error("close module", "digest", c.info.Digest, "error", err)
+		h.config.Logger.Error("close module", "digest", c.info.Digest, "error", err)
 	}
 }
 
 // close frees what the code holds.
-func (c *code) close() error {
-	err := c.compiled.Close(context.Background())
+func (c *code) close() (err error) {
+	if c.compiled != nil {
+		err = c.compiled.Close(context.Background())
+	}
 	if c.snapshot != nil {
 		err = errors.Join(err, c.snapshot.image.close())
 	}

@@ -2,6 +2,7 @@ package host
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,7 +16,7 @@ import (
 // Config says how a Host runs. A zero field takes its default.
 type Config struct {
 	CacheDir         string        // holds compiled modules between runs, made private (0700); empty keeps none
-	CacheBytes       int64         // of CacheDir; the oldest files go first; default 1 GiB
+	CacheBytes       int64         // of CacheDir; the files used longest ago go first; default 1 GiB
 	Compiler         []string      // command of a process that calls CompileMain, for each compilation; empty compiles in this one
 	CompileTimeout   time.Duration // of a compiler process, of processor time; default 30 s, and 4 times that by the clock
 	CompileBytes     int64         // of memory, for a compiler process; default 1 GiB
@@ -23,6 +24,7 @@ type Config struct {
 	ModuleBytes      int           // of an uploaded module; default abi.MaxModuleBytes
 	MemoryBytes      int64         // of one instance's linear memory, in whole pages of 64 KiB; default abi.MaxMemoryBytes
 	TotalMemoryBytes int64         // that the process may hold, past which plugins get no more; default half of the machine's
+	CodeBytes        int64         // of loaded code; past it code that nobody uses is unloaded; default half of TotalMemoryBytes, at least 512 MiB
 	SendBytes        int           // of one event's data, comment, published event, stored value; default abi.MaxSendBytes
 	StoreBytes       int           // published and put in a second, by all calls on one Share; default 8 MiB, at least SendBytes
 	StartTimeout     time.Duration // for a start function and _initialize together; default 5 s
@@ -37,6 +39,10 @@ type Config struct {
 	IdleInstances    int           // of one plugin for onEvent, and so its calls at a time; default GOMAXPROCS
 	Instances        int           // live on this node, past it ErrBusy; default 10,000
 	Logger           *slog.Logger  // the host's own log; default none
+
+	// Module returns the bytes of a module by its digest, of one that a Plugin was prepared of. Code that
+	// was unloaded is made of them where the cache on disk has lost it; without Module none is unloaded.
+	Module func(ctx context.Context, digest string) ([]byte, error)
 }
 
 func (c Config) withDefaults() (_ Config, err error) {
@@ -47,6 +53,7 @@ func (c Config) withDefaults() (_ Config, err error) {
 	c.ModuleBytes = cmp.Or(c.ModuleBytes, abi.MaxModuleBytes)
 	c.MemoryBytes = cmp.Or(c.MemoryBytes, abi.MaxMemoryBytes)
 	c.TotalMemoryBytes = cmp.Or(c.TotalMemoryBytes, defaultMemory())
+	c.CodeBytes = cmp.Or(c.CodeBytes, max(c.TotalMemoryBytes/2, 512<<20))
 	c.SendBytes = cmp.Or(c.SendBytes, abi.MaxSendBytes)
 	c.StoreBytes = cmp.Or(c.StoreBytes, max(8<<20, c.SendBytes))
 	c.StartTimeout = cmp.Or(c.StartTimeout, 5*time.Second)
@@ -74,6 +81,7 @@ func (c Config) withDefaults() (_ Config, err error) {
 		{"module bytes", int64(c.ModuleBytes), 8, 1 << 30},
 		{"memory bytes", c.MemoryBytes, pageBytes, 1 << 32},
 		{"total memory bytes", c.TotalMemoryBytes, 1 << 20, math.MaxInt64},
+		{"code bytes", c.CodeBytes, 1, math.MaxInt64},
 		{"send bytes", int64(c.SendBytes), 1, 1 << 30},
 		{"store bytes", int64(c.StoreBytes), int64(c.SendBytes), 1 << 40},
 		{"start timeout", int64(c.StartTimeout), 1, math.MaxInt64},

@@ -63,7 +63,7 @@ func beCrowded() (err error) {
 			if !errors.Is(err, host.ErrBusy) {
 				return fmt.Errorf("a stream without addresses: %w", err)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			return errors.New("more streams run than there are addresses for")
 		}
 	}

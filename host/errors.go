@@ -57,11 +57,16 @@ const (
 	LimitMemory     Limit = "memory of all plugins"
 )
 
+// ErrNotLoaded is wrapped by the error of a call that did not run because the plugin's code had been
+// unloaded, see Config.CodeBytes, and could not be loaded again. Why is in the host's log. It is no fault
+// of the plugin's, and calls from a second later on try again.
+var ErrNotLoaded = errors.New("the plugin's code cannot be loaded")
+
 // TrapError is a callback that did not come to its end: a fault of the guest, a limit, an exit.
 type TrapError struct {
 	Callback string
 	Reason   string // such as "unreachable" or "exit code 2"
-	Stack    string // the guest's frames, the innermost first, one a line; may be empty
+	Stack    string // the guest's frames, the innermost first: up to 20 lines of some 200 printable bytes; may be empty
 	Limit    Limit  // what stopped it; empty if nothing but itself
 }
 

@@ -27,20 +27,22 @@ const (
 // Config.EventTimeout, not by ctx: it is short, and stopping it costs an instance.
 //
 // A result below 0 or above 1 is a *CallbackError, a failure a *TrapError; after the latter the
-// instance is thrown away. ErrBusy, ErrReleased and ErrNoCallback tell that it did not run. With an
-// error there is no outcome. Event only reads e.
+// instance is thrown away. ErrBusy, ErrReleased, ErrNoCallback and ErrNotLoaded tell that it did not run.
+// With an error there is no outcome. Event only reads e.
 func (p *Plugin) Event(ctx context.Context, s Session, e *abi.Event) (Outcome, error) {
 	return p.once(ctx, &s, abi.OnEvent, e)
 }
 
 // Source calls one of a source's callbacks: abi.OnRequestStart, OnChunk, OnEvent, OnComplete or
 // OnError. It is as Event otherwise, and takes turns with it on the same instances, so that what one
-// callback of a source keeps in memory the next one finds, as long as no two of its calls overlap.
+// callback of a source keeps in memory the next one finds, as long as no two of its calls overlap. The
+// plugin's code therefore counts as in use from then on.
 // e is nil where there is no event. What onRequestStart sends has nowhere to go, and is refused.
 func (p *Plugin) Source(ctx context.Context, s Session, callback string, e *abi.Event) (Outcome, error) {
 	if callback == abi.OnStream {
 		return Outcome{}, ErrNoCallback
 	}
+	p.pool.remember()
 	return p.once(ctx, &s, callback, e)
 }
 
@@ -55,7 +57,7 @@ func (p *Plugin) once(ctx context.Context, s *Session, callback string, e *abi.E
 	}
 	clean := false
 	defer func() { p.giveBack(i, clean) }()
-	p.host.events.Add(1)
+	p.code.used.Store(p.host.events.Add(1))
 	c := i.next(inEvent, p.log, p.shareOf(s))
 	c.session, c.event = *s, e
 	c.caller, c.birth, c.lasts = ctx, p.host.began, p.host.config.EventTimeout

@@ -167,6 +167,9 @@ func (l *lines) text() string {
 	return strings.Join(l.lines, "\n")
 }
 
+// patience is how long a test waits for what must come. Only a hang comes near it.
+const patience = 2 * time.Minute
+
 // stage is all that a test of one plugin needs.
 type stage struct {
 	host   *host.Host
@@ -183,7 +186,7 @@ func newHost(t testing.TB, c host.Config) *host.Host {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := h.Close(ctx); err != nil {
 			t.Errorf("close host: %v", err)
@@ -227,7 +230,7 @@ func (s *stage) background(t testing.TB) (end context.CancelFunc, wait func() er
 		select {
 		case err := <-result:
 			return err
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			t.Fatal("the callback did not end")
 			return nil
 		}
@@ -237,7 +240,7 @@ func (s *stage) background(t testing.TB) (end context.CancelFunc, wait func() er
 // await waits until the condition holds.
 func await(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !condition(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); !condition(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain until %s", what)
 		}

@@ -96,7 +96,7 @@ func TestStreamEndWakes(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-			case <-time.After(20 * time.Second):
+			case <-time.After(patience):
 				t.Fatal("it did not wake")
 			}
 			if got := s.viewer.data(); what == "time.Sleep" && len(got) != 1 {

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,7 +29,7 @@ type Host struct {
 	cache   *cache
 	imports map[string]map[string]signature // what modules may import
 	began   time.Time                       // zero of the guests' monotonic clocks
-	slots   chan struct{}                   // has room for the compilations that may run
+	slots   slots                           // for compilations
 
 	mu        sync.Mutex
 	closed    bool
@@ -41,13 +42,24 @@ type Host struct {
 	live      map[*instance]struct{}
 	memory    memory
 
+	loadedBytes    int64  // of mu: that loaded code takes, about
+	turns          uint64 // of mu
+	loads, fetches slots
+
 	streams, events, traps, started, droppedLines atomic.Uint64
+	unloads, reloads, failedLoads                 atomic.Uint64
 }
 
 // Stats is what a Host has done since New, and what it holds now.
 type Stats struct {
 	Instances    int64  // live now, the idle ones among them
-	Modules      int64  // compiled and in use now
+	Modules      int64  // prepared and held by a plugin now
+	Loaded       int64  // of these
+	LoadedBytes  int64  // that their code takes, about; more than CodeBytes if all that is loaded is in use
+	CodeBytes    int64  // of the configuration
+	Unloads      uint64 // of code that nobody used, for other code
+	Reloads      uint64 // of such code
+	FailedLoads  uint64
 	Started      uint64 // instances
 	Streams      uint64 // onStream callbacks that ran
 	Events       uint64 // onEvent calls, and those of the other callbacks that do not last
@@ -70,7 +82,9 @@ func New(ctx context.Context, c Config) (*Host, error) {
 		config:  c,
 		cache:   cache,
 		began:   time.Now(),
-		slots:   make(chan struct{}, c.Compilations),
+		slots:   make(slots, c.Compilations),
+		loads:   make(slots, max(2, runtime.GOMAXPROCS(0))),
+		fetches: make(slots, max(2, runtime.GOMAXPROCS(0))),
 		codes:   map[string]*code{},
 		builds:  map[string]*building{},
 		plugins: map[*Plugin]struct{}{},
@@ -134,11 +148,22 @@ func (h *Host) provide(ctx context.Context) error {
 // Stats returns the counters' present values.
 func (h *Host) Stats() Stats {
 	h.mu.Lock()
-	instances, modules := h.instances, len(h.codes)
+	instances, modules, loaded, loadedBytes := h.instances, len(h.codes), 0, h.loadedBytes
+	for _, c := range h.codes {
+		if c.compiled != nil {
+			loaded++
+		}
+	}
 	h.mu.Unlock()
 	return Stats{
 		Instances:    int64(instances),
 		Modules:      int64(modules),
+		Loaded:       int64(loaded),
+		LoadedBytes:  loadedBytes,
+		CodeBytes:    h.config.CodeBytes,
+		Unloads:      h.unloads.Load(),
+		Reloads:      h.reloads.Load(),
+		FailedLoads:  h.failedLoads.Load(),
 		Started:      h.started.Load(),
 		Streams:      h.streams.Load(),
 		Events:       h.events.Load(),

@@ -57,11 +57,16 @@ type callback struct {
 }
 
 // start makes an instance of c, of the pool if there is one, and runs what the module runs at its
-// start. The instance takes the caller's reference of c, also when it fails. A module's own failure is
+// start. If the code has to be loaded for that it waits until ctx ends. The instance takes the caller's reference of c, also when it fails. A module's own failure is
 // a *TrapError.
 func (c *code) start(ctx context.Context, log *pluginLog, sink lineSink, share *Share, pool *pool) (*instance, error) {
 	if err := c.host.enter(1); err != nil {
 		c.drop()
+		return nil, err
+	}
+	if err := c.use(ctx); err != nil {
+		c.drop()
+		c.host.leave(1)
 		return nil, err
 	}
 	c.host.started.Add(1)
@@ -99,13 +104,13 @@ func (i *instance) initialize(ctx context.Context, log *pluginLog, sink lineSink
 	var err error
 	i.module, err = i.code.host.runtime.InstantiateModule(i.memory.within(&c.guest), i.code.compiled, i.config())
 	if err != nil {
-		return explain(abi.Initialize, err)
+		return i.code.explain(abi.Initialize, err)
 	}
 	i.fuel = i.module.ExportedGlobal(wasm.FuelExport).(api.MutableGlobal)
 	if s := i.code.snapshot; s != nil {
 		return s.restore(i.module)
 	}
-	return explain(abi.Initialize, i.boot(&c.guest))
+	return i.code.explain(abi.Initialize, i.boot(&c.guest))
 }
 
 // reserve makes the memory that the module starts with. Once it is there wazero need not ask for
@@ -214,7 +219,7 @@ func (i *instance) run(name string) (int32, Outcome, error) {
 		return 0, c.outcome, nil
 	}
 	c.host.traps.Add(1)
-	return 0, Outcome{}, explain(name, err)
+	return 0, Outcome{}, i.code.explain(name, err)
 }
 
 // callback is the callback of that name, which the module exports.
@@ -253,6 +258,6 @@ func (i *instance) close() {
 		i.code.host.config.Logger.Error("close instance", "digest", i.code.info.Digest, "error", err)
 	}
 	i.code.host.remove(i)
-	i.code.drop()
+	i.code.done()
 	i.code.host.leave(1)
 }

@@ -46,7 +46,7 @@ func TestEventTimeout(t *testing.T) {
 func TestGraceStopsWhatGoesOn(t *testing.T) {
 	for name, code := range spins() {
 		t.Run(name, func(t *testing.T) {
-			s := set(t, host.Config{Grace: 20 * time.Millisecond}, spinner(abi.OnStream, code))
+			s := set(t, host.Config{CPUSlice: time.Hour, CPUShare: 100, Grace: 20 * time.Millisecond}, spinner(abi.OnStream, code))
 			end, wait := s.background(t)
 			await(t, "the stream runs", func() bool { return s.host.Stats().Streams == 1 })
 			end()

@@ -78,7 +78,8 @@ func residentBytes(t testing.TB) int64 {
 var churn = flag.Int("churn", 2_000, "how many streams TestChurn opens and closes")
 
 // TestChurn opens and closes streams of a Go guest, some of which end by themselves, by a trap or by
-// an exit, and wants memory and mappings to be what they were after the first hundredth.
+// an exit, and wants memory and mappings to be what they were after the first hundredth. Of mappings
+// some come and go with the threads of a busy machine: far fewer than streams.
 func TestChurn(t *testing.T) {
 	s := gopherStage(t, host.Config{})
 	whats := []string{"hello", "hello", "print", "panic", "exit", "surroundings"}
@@ -105,7 +106,7 @@ func TestChurn(t *testing.T) {
 	heapAfter, residentAfter, mapsAfter := heapBytes(), residentBytes(t), mappings(t)
 	t.Logf("heap %d KiB, then %d; resident %d KiB, then %d; mappings %d, then %d",
 		heap>>10, heapAfter>>10, resident>>10, residentAfter>>10, maps, mapsAfter)
-	if heapAfter > heap+heap/20+1<<20 || residentAfter > resident+resident/20+16<<20 || mapsAfter > maps+20 {
+	if heapAfter > heap+heap/20+1<<20 || residentAfter > resident+resident/20+16<<20 || mapsAfter > maps+100 {
 		t.Error("that is more than it was")
 	}
 	if stats := s.host.Stats(); stats.Instances != 0 {

@@ -54,15 +54,15 @@ func (l *pluginLog) line(sink lineSink, level slog.Level, text string) bool {
 	if n := l.dropped.Swap(0); n > 0 {
 		sink(slog.LevelWarn, fmt.Sprintf("%d lines dropped", n))
 	}
-	sink(level, clip(text))
+	sink(level, clip(text, maxLineBytes))
 	return true
 }
 
-// clip makes text a line: UTF-8 and no longer than maxLineBytes.
-func clip(text string) string {
-	if len(text) > maxLineBytes {
-		end := maxLineBytes
-		for end > maxLineBytes-utf8.UTFMax && !utf8.RuneStart(text[end]) {
+// clip makes text UTF-8 and cuts it off behind most bytes.
+func clip(text string, most int) string {
+	if len(text) > most {
+		end := most
+		for end > most-utf8.UTFMax && !utf8.RuneStart(text[end]) {
 			end--
 		}
 		text = text[:end] + "…"

@@ -14,6 +14,8 @@ type pool struct {
 	idle    []*instance     // no more than the calls that may begin
 	waiting []chan struct{} // calls; each is closed when its turn has come
 	closed  bool
+
+	remembers bool // idle instances hold what the next call needs
 }
 
 // take waits for a turn until ctx ends. It returns an idle instance, or nil if there is none. The
@@ -69,6 +71,36 @@ func (p *pool) put(i *instance) (kept bool) {
 	}
 	p.idle = append(p.idle, i)
 	return true
+}
+
+// remember keeps idle instances from being drained from now on.
+func (p *pool) remember() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.remembers = true
+}
+
+// spare returns how many instances drain would take.
+func (p *pool) spare() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.remembers {
+		return 0
+	}
+	return len(p.idle)
+}
+
+// drain takes all idle instances out of the pool, unless they are to be remembered. They are the
+// caller's now.
+func (p *pool) drain() []*instance {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.remembers {
+		return nil
+	}
+	idle := p.idle
+	p.idle = nil
+	return idle
 }
 
 // evict takes an instance out of the pool. It tells whether it was there, and is the caller's now.

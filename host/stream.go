@@ -15,8 +15,8 @@ import (
 // CLOSED at once, and Config.Grace later it is stopped whatever it does.
 //
 // The error is nil when the callback returned 0 or more, exited with 0, or failed after its stream
-// was over; a *CallbackError or *TrapError when it failed; ErrBusy, ErrReleased or ErrNoCallback
-// when it did not run.
+// was over; a *CallbackError or *TrapError when it failed; ErrBusy, ErrReleased, ErrNoCallback or
+// ErrNotLoaded when it did not run.
 func (p *Plugin) Stream(ctx context.Context, s Session) error {
 	if err := p.offers(abi.OnStream); err != nil {
 		return err
@@ -29,8 +29,11 @@ func (p *Plugin) Stream(ctx context.Context, s Session) error {
 	}
 	hard, stop := withGrace(ctx, p.host.config.Grace)
 	defer stop()
-	i, err := p.start(hard, &s, nil)
-	if err != nil {
+	i, err := p.start(ctx, &s, nil)
+	switch {
+	case err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()): // while the code was loaded
+		return nil
+	case err != nil:
 		return fmt.Errorf("start instance: %w", err)
 	}
 	defer i.close()

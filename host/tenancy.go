@@ -32,7 +32,7 @@ func publish(c *call, a args) int64 {
 func kvGet(c *call, a args) int64 {
 	key := a.bytes(0)
 	a.buffer(2)
-	if err := checkKey(key); err != nil {
+	if err := checkStored(key); err != nil {
 		return status(err)
 	}
 	value, err := c.get(string(key))
@@ -74,7 +74,7 @@ func kvPut(c *call, a args) int64 {
 	case ttl < 0:
 		return status(abi.Invalid)
 	}
-	if err := checkKey(key); err != nil {
+	if err := checkStored(key); err != nil {
 		return status(err)
 	}
 	if err := available(c); err != nil {
@@ -93,7 +93,7 @@ func kvPut(c *call, a args) int64 {
 // kvDelete implements kvDelete(key) -> status.
 func kvDelete(c *call, a args) int64 {
 	key := a.bytes(0)
-	if err := checkKey(key); err != nil {
+	if err := checkStored(key); err != nil {
 		return status(err)
 	}
 	if err := available(c); err != nil {
@@ -127,6 +127,15 @@ func checkKey(key []byte) error {
 		return abi.Invalid
 	}
 	return nil
+}
+
+// checkStored bounds a key of the store. Those that begin with _ are the platform's, which keeps there
+// how sources ended: a plugin could otherwise write that.
+func checkStored(key []byte) error {
+	if bytes.HasPrefix(key, []byte("_")) {
+		return abi.Denied
+	}
+	return checkKey(key)
 }
 
 // available tells whether there are services, which may let the goroutine wait.

@@ -24,7 +24,7 @@ func exited(err error) bool {
 }
 
 // explain makes a *TrapError of what wazero returned from a call, and nil of nil.
-func explain(callback string, err error) error {
+func (c *code) explain(callback string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -33,7 +33,8 @@ func explain(callback string, err error) error {
 		trap.Reason = fmt.Sprintf("exit code %d", exit.ExitCode())
 		return trap
 	}
-	trap.Reason, trap.Stack = splitTrap(err.Error())
+	reason, frames := splitTrap(err.Error())
+	trap.Reason, trap.Stack = reason, c.guestStack(frames)
 	if f := (*fault)(nil); errors.As(err, &f) {
 		trap.Reason, trap.Limit = f.reason, f.limit
 	}
@@ -43,15 +44,15 @@ func explain(callback string, err error) error {
 	return trap
 }
 
-// splitTrap parts wazero's text of a trap into reason and the guest's stack, and leaves out what it
+// splitTrap parts wazero's text of a trap into reason and the guest's frames, and leaves out what it
 // tells of the host.
-func splitTrap(text string) (reason, stack string) {
-	reason, stack, _ = strings.Cut(text, "\nwasm stack trace:\n")
-	stack, _, _ = strings.Cut(stack, "\n\nGo runtime stack trace:")
+func splitTrap(text string) (reason, frames string) {
+	reason, frames, _ = strings.Cut(text, "\nwasm stack trace:\n")
+	frames, _, _ = strings.Cut(frames, "\n\nGo runtime stack trace:")
 	if _, after, ok := strings.Cut(reason, "wasm error: "); ok {
 		reason = after
 	}
 	reason = strings.TrimSuffix(reason, " (recovered by wazero)")
 	reason, _, _ = strings.Cut(reason, "\n")
-	return reason, strings.ReplaceAll(strings.TrimSpace(stack), "\n\t", "\n")
+	return reason, frames
 }

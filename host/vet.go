@@ -104,7 +104,8 @@ func vetCallbacks(m *wasm.Module) *RefusedError {
 		found = found || isCallback
 	}
 	if !found {
-		return refuse("the module exports none of the callbacks %v", abi.Callbacks)
+		return refuse("the module exports none of the callbacks %s; export one of them as a function () -> i32, which in Go is //go:wasmexport %s",
+			strings.Join(abi.Callbacks, ", "), abi.OnEvent)
 	}
 	return nil
 }

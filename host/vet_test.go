@@ -70,7 +70,7 @@ func TestRefused(t *testing.T) {
 		{"too large a table", "tables start with 268435456 entries, the limit is 262144", with(func(m *module) { m.table = 1 << 28 })},
 		{"a shared memory", "shared", []byte("\x00asm\x01\x00\x00\x00\x05\x04\x01\x03\x01\x02")},
 
-		{"no callback", "exports none of the callbacks", newModule().export("run", i32(0)).bytes()},
+		{"no callback", "exports none of the callbacks onStream, onEvent, onRequestStart, onChunk, onComplete, onError; export one of them as a function () -> i32, which in Go is //go:wasmexport onEvent", newModule().export("run", i32(0)).bytes()},
 		{"a callback with a parameter", `export "onEvent" is a function (i32) -> i32, but must be () -> i32`, with(func(m *module) { m.exportAs(abi.OnEvent, "i:i", i32(0)) })},
 		{"a callback without result", `export "onError" is a function (), but must be () -> i32`, with(func(m *module) { m.exportAs(abi.OnError, ":") })},
 		{"a callback with a long result", `but must be () -> i32`, with(func(m *module) { m.exportAs(abi.OnChunk, ":l", i64(0)) })},

@@ -31,7 +31,7 @@ func TestExamplesReadRemoteStreams(t *testing.T) {
 	t.Cleanup(func() { h.Close(context.Background()) })
 	feed := sourcetest.NewServer(sourcetest.New(nil))
 	t.Cleanup(feed.Close)
-	client := source.NewClient(source.ClientConfig{AllowPrivate: true, Secrets: func(context.Context, string) (string, error) { return "key", nil }})
+	client := source.NewClient(source.ClientConfig{AllowPrivate: true, Secrets: func(context.Context, string, string) (string, error) { return "key", nil }})
 	t.Cleanup(client.Close)
 	for name, want := range map[string][]string{
 		"ai-chat":     {"token A", "token  river", `usage {"prompt_tokens":9,"completion_tokens":17,"total_tokens":26}`, `done {"complete":true,"total":17}`},

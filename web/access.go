@@ -83,7 +83,7 @@ func (s *Server) authenticate(r *http.Request, view *broker.View, public bool) (
 	p, ok := s.identify(secret, view)
 	if !ok {
 		return principal{}, fail(http.StatusUnauthorized,
-			"The token is not valid here: it is unknown, revoked, expired or another tenant's.")
+			"The token is not valid here: it is unknown, revoked, expired or another tenant's.").isUnknown()
 	}
 	return p, nil
 }
@@ -134,13 +134,15 @@ func (s *Server) identify(secret string, view *broker.View) (principal, bool) {
 	}
 	t, ok := view.Tokens[id]
 	hash := sha256.Sum256([]byte(secret))
-	if !ok || subtle.ConstantTimeCompare(hash[:], t.Hash) != 1 || expired(t) {
+	if !ok || subtle.ConstantTimeCompare(hash[:], t.Hash) != 1 || s.expired(t) {
 		return principal{}, false
 	}
 	return principal{token: &t}, true
 }
 
-func expired(t broker.Token) bool { return !t.Expires.IsZero() && !time.Now().Before(t.Expires) }
+func (s *Server) expired(t broker.Token) bool {
+	return !t.Expires.IsZero() && !s.broker.Now().Before(t.Expires)
+}
 
 // newToken makes a token's id and secret. The secret is mr_, the id, _ and 256 random bits, so that
 // the id finds the hash; only the SHA-256 of the whole is kept.

@@ -27,7 +27,7 @@ func (s *Server) adminAPI(e *echo.Echo) {
 	strictCasing()
 	config := huma.DefaultConfig("Millrace", s.config.Version)
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", "" // see openAPI
-	config.CreateHooks = nil // no $schema links in answers
+	config.CreateHooks = nil                                             // no $schema links in answers
 	config.Transformers = append(config.Transformers, hideValues)
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
 	registry := config.Components.Schemas
@@ -36,6 +36,7 @@ func (s *Server) adminAPI(e *echo.Echo) {
 	api := humaecho.New(e, config)
 	api.UseMiddleware(s.admitCall(api), jsonByDefault)
 
+	s.nodeCalls(api)
 	s.tenantCalls(api)
 	s.tokenCalls(api)
 	s.pluginCalls(api)
@@ -142,6 +143,16 @@ func (s *Server) admitTenant(c echo.Context, scope string, subjects []string) (*
 
 // admitCaller checks a call of the admin API against the tenant in its path.
 func (s *Server) admitCaller(c echo.Context, scope string, subjects []string) (*broker.View, principal, error) {
+	view, who, err := s.admitCallerNow(c, scope, subjects)
+	again, err := s.again(c.Request().Context(), err)
+	if !again {
+		return view, who, err
+	}
+	return s.admitCallerNow(c, scope, subjects)
+}
+
+// admitCallerNow is admitCaller with what this node knows.
+func (s *Server) admitCallerNow(c echo.Context, scope string, subjects []string) (*broker.View, principal, error) {
 	name := c.Param("tenant")
 	var view *broker.View
 	var missing error
@@ -163,10 +174,16 @@ func (s *Server) admitCaller(c echo.Context, scope string, subjects []string) (*
 	return view, who, nil
 }
 
-// register adds a call whose errors become problem documents; the cause of a 500 goes to the log.
+// register adds a call whose errors become problem documents; the cause of a 500 goes to the log. A
+// call that does not find what it is about is made again with what other nodes have written, so it
+// must not have done anything by then.
 func register[I, O any](s *Server, api huma.API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handler(ctx, in)
+		again, err := s.again(ctx, err)
+		if again {
+			out, err = handler(ctx, in)
+		}
 		if err == nil {
 			return out, nil
 		}
@@ -200,7 +217,7 @@ func (s *Server) settle(ctx context.Context, tenant string) error {
 func (s *Server) Calls() []string {
 	var calls []string
 	for _, r := range s.echo.Routes() {
-		if !strings.HasPrefix(r.Path, "/v1/tenants") {
+		if !strings.HasPrefix(r.Path, "/v1/tenants") && !strings.HasPrefix(r.Path, "/v1/nodes") {
 			continue
 		}
 		segments := strings.Split(r.Path, "/")

@@ -15,7 +15,7 @@ func allowOrigin(h http.Header, origins broker.Origins, r *http.Request) {
 		return
 	}
 	any := slices.Contains(origins, "*")
-	if !any || len(origins) > 1 {
+	if (!any || len(origins) > 1) && !slices.Contains(h.Values("Vary"), "Origin") {
 		h.Add("Vary", "Origin")
 	}
 	origin := r.Header.Get("Origin")

@@ -254,7 +254,14 @@ func (s *Server) serveAdminStream(c echo.Context, name, scope string, subjects [
 		return err
 	}
 	if own != nil {
-		if v.own, err = own(view); err != nil {
+		v.own, err = own(view)
+		again, err := s.again(c.Request().Context(), err)
+		if again {
+			if view, err = s.broker.View(c.Request().Context(), r.tenant); err == nil {
+				v.own, err = own(view)
+			}
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"time"
+
 	"github.com/millrace/millrace/broker"
 	"github.com/millrace/millrace/broker/source"
 	"github.com/millrace/millrace/host"
@@ -11,7 +13,19 @@ type figures struct {
 	web     Stats
 	broker  broker.Stats
 	host    host.Stats
+	storage broker.StorageStats
 	sources int
+
+	ready, draining bool
+	apart, offset   time.Duration
+}
+
+// number is a truth as metrics have it.
+func number(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 // nodeFigures are the metrics of a node, without their prefix. Those that end with _total only grow.
@@ -44,6 +58,19 @@ var nodeFigures = []struct {
 	{"tenants_connected", "Tenants with a connection to storage now.", func(f *figures) float64 { return float64(f.broker.Links) }},
 	{"cluster_nodes", "Nodes of the cluster that live, as far as this one sees.", func(f *figures) float64 { return float64(f.broker.Nodes) }},
 	{"leases_held", "Leases that this node holds, such as those of its sources.", func(f *figures) float64 { return float64(f.broker.Held) }},
+	{"ready", "1 while this node is ready, as /readyz says.", func(f *figures) float64 { return number(f.ready) }},
+	{"draining", "1 while this node drains.", func(f *figures) float64 { return number(f.draining) }},
+	{"apart_seconds", "How long this node has been without most of the others.", func(f *figures) float64 { return f.apart.Seconds() }},
+	{"clock_offset_seconds", "By how much most nodes' clocks are ahead of this one's.", func(f *figures) float64 { return f.offset.Seconds() }},
+	{"meta_leader", "1 if this node leads the group of those that keep data.", func(f *figures) float64 { return number(f.storage.Leader) }},
+	{"stream_copies", "Streams and key-value stores that this node has a copy of.", func(f *figures) float64 { return float64(f.storage.Copies) }},
+	{"streams_led", "Of those, the ones whose leader this node's copy is.", func(f *figures) float64 { return float64(f.storage.Led) }},
+	{"copies_behind", "Copies on this node that are not current.", func(f *figures) float64 { return float64(f.broker.Behind) }},
+	{"storage_bytes", "Bytes of all copies on this node.", func(f *figures) float64 { return float64(f.storage.Bytes) }},
+	{"history_bytes", "Bytes of the histories that this node leads, of all tenants.", func(f *figures) float64 { return float64(f.storage.HistoryBytes) }},
+	{"history_events", "Events in the histories that this node leads, of all tenants.", func(f *figures) float64 { return float64(f.storage.HistoryEvents) }},
+	{"hub_lag_events", "By how many events the hub is behind that is the furthest behind what it knows to be stored.", func(f *figures) float64 { return float64(f.broker.LagEvents) }},
+	{"hub_lag_seconds", "For how long a hub has been behind what it knows to be stored.", func(f *figures) float64 { return f.broker.Lag.Seconds() }},
 	{"subscriptions", "Subscriptions to history that are open now.", func(f *figures) float64 { return float64(f.broker.Subscriptions) }},
 }
 

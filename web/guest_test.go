@@ -177,7 +177,7 @@ func TestCallbackEndsWithItsViewer(t *testing.T) {
 	v.want("waiting")
 	v.leave()
 	n.eventually("the callback to see that its viewer left", func() bool { return n.kv("acme", "left") == "yes" })
-	n.eventually("its instance to be gone", func() bool { return n.host.Stats().Instances == 0 })
+	n.eventually("its instance to be gone", func() bool { return n.instances() <= 0 })
 }
 
 func TestTimeoutStopsTheCallback(t *testing.T) {
@@ -186,7 +186,7 @@ func TestTimeoutStopsTheCallback(t *testing.T) {
 	v := n.open("/t/acme/short?case=wait")
 	v.want("waiting")
 	v.ended()
-	n.eventually("the callback to be gone", func() bool { return n.host.Stats().Instances == 0 })
+	n.eventually("the callback to be gone", func() bool { return n.instances() <= 0 })
 	n.route("acme", "tail", "/tail", map[string]any{"subjects": []string{"a"}, "timeout": 50})
 	n.open("/t/acme/tail").ended()
 }
@@ -199,7 +199,7 @@ func TestEndlessLoopIsStoppedAndTold(t *testing.T) {
 		t.Errorf("event %q %q, want an error that names the limit", e.Name, e.Data)
 	}
 	v.ended()
-	n.eventually("the callback to be gone", func() bool { return n.host.Stats().Instances == 0 })
+	n.eventually("the callback to be gone", func() bool { return n.instances() <= 0 })
 }
 
 func TestAsyncCallbackDoesNotWaitForItsViewer(t *testing.T) {
@@ -218,7 +218,7 @@ func TestQueueOfAnAsyncCallbackIsBounded(t *testing.T) {
 	v := n.open("/t/acme/async?case=flood&n=100000000")
 	// Nobody reads: the sockets fill, the queue fills, the callback waits, and the viewer is cut.
 	n.eventually("the slow viewer to be cut", func() bool { return n.web.Stats().Viewers == 0 })
-	n.eventually("its instance to be gone", func() bool { return n.host.Stats().Instances == 0 })
+	n.eventually("its instance to be gone", func() bool { return n.instances() <= 0 })
 	if n.kv("acme", "sent") != "" {
 		t.Error("a hundred million events went somewhere")
 	}

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/millrace/millrace/host"
 	"github.com/millrace/millrace/web"
 )
 
@@ -76,7 +77,7 @@ func TestACallbackIsOneCallFromLive(t *testing.T) {
 }
 
 func TestRevisionsAndRollback(t *testing.T) {
-	n := startNode(t, web.Config{})
+	n := startNodeWith(t, t.TempDir(), host.Config{}, web.Config{})
 	n.must("PUT", "/v1/tenants/acme", nil, nil)
 	callback := "/v1/tenants/acme/routes/s/callback"
 	var one, two routeDoc

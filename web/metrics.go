@@ -1,9 +1,11 @@
 package web
 
 import (
+	"context"
 	"crypto/subtle"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
@@ -53,6 +55,9 @@ type collector struct {
 	server *Server
 	build  *prometheus.Desc
 	state  *prometheus.Desc
+	states *prometheus.Desc
+	bytes  *prometheus.Desc
+	events *prometheus.Desc
 	node   []figure
 	source []sourceFigure
 }
@@ -86,6 +91,9 @@ func newCollector(s *Server) *collector {
 	c := &collector{server: s}
 	c.build = prometheus.NewDesc("millrace_build_info", "1, labelled with what runs.", []string{"version", "node"}, nil)
 	c.state = prometheus.NewDesc("millrace_source_state", "1 for the state that a source is in.", []string{"tenant", "source", "state"}, nil)
+	c.states = prometheus.NewDesc("millrace_sources_by_state", "Sources that this node runs, by the state that they are in.", []string{"state"}, nil)
+	c.bytes = prometheus.NewDesc("millrace_tenant_history_bytes", "Bytes of a tenant's history, on the node that leads it; the largest only.", []string{"tenant"}, nil)
+	c.events = prometheus.NewDesc("millrace_tenant_history_events", "Events of a tenant's history, on the node that leads it; the largest only.", []string{"tenant"}, nil)
 	for _, f := range nodeFigures {
 		c.node = append(c.node, figure{prometheus.NewDesc("millrace_"+f.name, f.help, nil, nil), kindOf(f.name), f.value})
 	}
@@ -108,6 +116,9 @@ func kindOf(name string) prometheus.ValueType {
 func (c *collector) Describe(to chan<- *prometheus.Desc) {
 	to <- c.build
 	to <- c.state
+	to <- c.states
+	to <- c.bytes
+	to <- c.events
 	for _, f := range c.node {
 		to <- f.desc
 	}
@@ -121,18 +132,52 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	s := c.server
 	to <- prometheus.MustNewConstMetric(c.build, gauge, 1, s.config.Version, s.config.Node)
 	sources := s.workers.all()
-	now := &figures{web: s.Stats(), broker: s.broker.Stats(), host: s.config.Host.Stats(), sources: len(sources)}
+	now := s.figures()
+	now.sources = len(sources)
 	for _, f := range c.node {
 		to <- prometheus.MustNewConstMetric(f.desc, f.kind, f.value(now))
 	}
-	for _, w := range sources[:min(len(sources), maxSourceSeries)] {
+	for _, h := range now.storage.Largest {
+		to <- prometheus.MustNewConstMetric(c.bytes, gauge, float64(h.Bytes), h.Tenant)
+		to <- prometheus.MustNewConstMetric(c.events, gauge, float64(h.Events), h.Tenant)
+	}
+	states := map[source.State]int{}
+	for i, w := range sources {
 		status := w.Status()
 		if status.Node != s.config.Node {
 			continue // another node tells of it
+		}
+		if states[status.State]++; i >= maxSourceSeries {
+			continue
 		}
 		to <- prometheus.MustNewConstMetric(c.state, gauge, 1, w.run.tenant, w.run.name, string(status.State))
 		for _, f := range c.source {
 			to <- prometheus.MustNewConstMetric(f.desc, f.kind, f.value(&status), w.run.tenant, w.run.name)
 		}
+	}
+	for _, state := range sourceStates {
+		to <- prometheus.MustNewConstMetric(c.states, gauge, float64(states[state]), string(state))
+	}
+}
+
+// sourceStates are those that a source may be in.
+var sourceStates = []source.State{
+	source.Connecting, source.Open, source.Waiting, source.Done, source.Stopped, source.Failed,
+}
+
+// readyWithin bounds how long a scrape waits to know whether the node is ready.
+const readyWithin = 2 * time.Second
+
+// figures are those of this moment.
+func (s *Server) figures() *figures {
+	ctx, cancel := context.WithTimeout(context.Background(), readyWithin)
+	defer cancel()
+	storage, err := s.broker.Storage()
+	if err != nil {
+		s.log.Debug("storage does not tell its figures", "error", err) // it is off; ready says so
+	}
+	return &figures{
+		web: s.Stats(), broker: s.broker.Stats(), host: s.config.Host.Stats(), storage: storage,
+		ready: s.unready(ctx) == nil, draining: s.gate.draining(), apart: s.broker.Apart(), offset: s.broker.ClockOffset(),
 	}
 }

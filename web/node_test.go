@@ -33,7 +33,8 @@ type node struct {
 	url    string
 	client *http.Client
 	broker *broker.Broker
-	host   *host.Host
+	host   *host.Host // of all nodes, but for those that have one of their own
+	idle   int        // instances that the host had when the node began
 	web    *web.Server
 	stop   func() // drains and waits; may be called twice
 }
@@ -46,20 +47,50 @@ func startNode(t testing.TB, c web.Config) *node {
 // startNodeIn starts a node on a data folder, which may be another's before it.
 func startNodeIn(t testing.TB, dir string, c web.Config) *node {
 	t.Helper()
-	return startNodeWith(t, dir, host.Config{}, c)
+	return startNodeOf(t, broker.Config{Dir: dir}, sharedHost(t), c)
 }
 
-// startNodeWith starts a node whose host is as hc says, where that says something.
+// startNodeWith starts a node with a host of its own, which is as hc says, where that says something.
 func startNodeWith(t testing.TB, dir string, hc host.Config, c web.Config) *node {
 	t.Helper()
-	n := &node{t: t}
-	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	hc.Logger = warnings(t)
+	own := newHost(t, hc)
+	n := startNodeOf(t, broker.Config{Dir: dir}, own, c)
+	stop := n.stop
+	n.stop = sync.OnceFunc(func() {
+		stop()
+		if err := own.Close(context.Background()); err != nil {
+			t.Errorf("host: %v", err)
+		}
+	})
+	t.Cleanup(n.stop)
+	return n
+}
+
+func newHost(t testing.TB, hc host.Config) *host.Host {
+	t.Helper()
+	hc.CacheDir, hc.Compiler, hc.EventTimeout = cacheDir(t), compiler(t), 10*time.Second
+	h, err := host.New(context.Background(), hc)
+	check(t, err)
+	return h
+}
+
+func warnings(t testing.TB) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+// startNodeOf starts a node.
+func startNodeOf(t testing.TB, bc broker.Config, h *host.Host, c web.Config) *node {
+	t.Helper()
+	n := &node{t: t, host: h, idle: int(h.Stats().Instances)}
+	logger := warnings(t)
 	var err error
 	var server *web.Server
-	n.broker, err = broker.New(broker.Config{Dir: dir, Logger: logger, Changed: func(tenant string) { server.Changed(tenant) }})
-	check(t, err)
-	hc.CacheDir, hc.Logger, hc.EventTimeout = cacheDir(t), logger, 10*time.Second
-	n.host, err = host.New(context.Background(), hc)
+	bc.Logger = logger
+	if bc.Changed == nil {
+		bc.Changed = func(tenant string) { server.Changed(tenant) }
+	}
+	n.broker, err = broker.New(bc)
 	check(t, err)
 	c.Broker, c.Host, c.AdminToken, c.Logger = n.broker, n.host, adminToken, logger
 	if c.Drain == 0 {
@@ -90,9 +121,6 @@ func startNodeWith(t testing.TB, dir string, hc host.Config, c web.Config) *node
 		if err := <-webDone; err != nil {
 			t.Errorf("web: %v", err)
 		}
-		if err := n.host.Close(context.Background()); err != nil {
-			t.Errorf("host: %v", err)
-		}
 		stopBroker()
 		if err := <-brokerDone; err != nil {
 			t.Errorf("broker: %v", err)
@@ -102,6 +130,10 @@ func startNodeWith(t testing.TB, dir string, hc host.Config, c web.Config) *node
 	n.eventually("readiness", func() bool { return n.status("GET", "/readyz", "", nil) == 200 })
 	return n
 }
+
+// instances are how many plugin instances live since the node began. Those that were idle by then may
+// have been let go.
+func (n *node) instances() int { return int(n.host.Stats().Instances) - n.idle }
 
 func check(t testing.TB, err error) {
 	t.Helper()
@@ -259,8 +291,21 @@ func tailOf(s string) string { return s[max(0, len(s)-300):] }
 var (
 	buildMu sync.Mutex
 	built   = map[string][]byte{}
+	shared  *host.Host                  // by all nodes, so that each plugin is prepared once
+	kept    = map[string]*host.Plugin{} // by name, in shared
 	tempDir string
 )
+
+// sharedHost is the host of nodes that have none of their own.
+func sharedHost(t testing.TB) *host.Host {
+	t.Helper()
+	buildMu.Lock()
+	defer buildMu.Unlock()
+	if shared == nil {
+		shared = newHost(t, host.Config{Logger: slog.New(slog.DiscardHandler)})
+	}
+	return shared
+}
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "millrace-web-test")
@@ -270,6 +315,15 @@ func TestMain(m *testing.M) {
 	}
 	tempDir = dir
 	code := m.Run()
+	if shared != nil {
+		for _, p := range kept {
+			p.Release()
+		}
+		if err := shared.Close(context.Background()); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
 	os.RemoveAll(dir)
 	os.Exit(code)
 }
@@ -281,9 +335,23 @@ func cacheDir(t testing.TB) string {
 	return dir
 }
 
-// guestModule builds testdata/name.
+// compiler builds what compiles plugins.
+func compiler(t testing.TB) []string {
+	t.Helper()
+	path := filepath.Join(tempDir, "compiler.exe")
+	if _, err := os.Stat(path); err == nil {
+		return []string{path}
+	}
+	if text, err := exec.Command("go", "test", "-c", "-o", path, "./testdata/compiler").CombinedOutput(); err != nil {
+		t.Fatalf("build the compiler: %v\n%s", err, text)
+	}
+	return []string{path}
+}
+
+// guestModule builds testdata/name, and keeps it prepared for the nodes that share a host.
 func guestModule(t testing.TB, name string) []byte {
 	t.Helper()
+	h := sharedHost(t)
 	buildMu.Lock()
 	defer buildMu.Unlock()
 	if b := built[name]; b != nil {
@@ -297,6 +365,8 @@ func guestModule(t testing.TB, name string) []byte {
 	}
 	b, err := os.ReadFile(out)
 	check(t, err)
-	built[name] = b
+	p, err := h.Prepare(context.Background(), b)
+	check(t, err)
+	built[name], kept[name] = b, p
 	return b
 }

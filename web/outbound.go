@@ -32,8 +32,8 @@ func (s *Server) newOutbound(view *broker.View) *outbound {
 				now, err := s.broker.View(context.Background(), name)
 				return err == nil && now.Tenant.UID == uid && now.MayReach(host)
 			},
-			Secrets: func(ctx context.Context, secret string) (string, error) {
-				return s.broker.Secret(ctx, name, secret)
+			Secrets: func(ctx context.Context, secret, host string) (string, error) {
+				return s.broker.Secret(ctx, name, secret, host)
 			},
 		}),
 		node: s.remotes,

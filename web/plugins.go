@@ -141,7 +141,7 @@ func (s *Server) deletePlugin(ctx context.Context, in *PluginPath) (*noContent, 
 func findVersion(view *broker.View, ref string) (broker.PluginVersion, error) {
 	v, ok := view.Version(ref)
 	if !ok {
-		return v, bad("body.plugin", "There is no plugin %q.", ref)
+		return v, bad("body.plugin", "There is no plugin %q.", ref).isUnknown()
 	}
 	return v, nil
 }

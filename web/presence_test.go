@@ -8,9 +8,16 @@ import (
 )
 
 type presenceDoc struct {
-	Node       string
 	Viewers    int
+	Nodes      []presentNode
+	Silent     []string
+	Subjects   []presentDoc
 	Principals []presentDoc
+}
+
+type presentNode struct {
+	Node    string
+	Viewers int
 }
 
 type presentDoc struct {
@@ -30,16 +37,23 @@ func TestPresenceTellsWhoWatchesARoute(t *testing.T) {
 		n.must("GET", path, nil, &doc)
 		return doc
 	}
-	if got := now(); got.Node != "n7" || got.Viewers != 0 || got.Principals == nil {
-		t.Errorf("nobody is there: %+v", got)
+	want := presenceDoc{0, []presentNode{{"n7", 0}}, []string{}, []presentDoc{}, []presentDoc{}}
+	if got := now(); !reflect.DeepEqual(got, want) {
+		t.Errorf("nobody is there: %+v, want %+v", got, want)
 	}
 	nobody := n.open("/t/acme/a")
 	n.open("/t/acme/a", "Authorization", "Bearer "+secret)
 	n.open("/t/acme/a", "Authorization", "Bearer "+secret)
 	n.open("/t/acme/b")
-	want := presenceDoc{"n7", 3, []presentDoc{{"token " + id, 2}, {"address 127.0.0.1", 1}}}
+	want = presenceDoc{
+		3, []presentNode{{"n7", 3}}, []string{},
+		[]presentDoc{{"a", 3}}, []presentDoc{{"token " + id, 2}, {"address 127.0.0.1", 1}},
+	}
 	if got := now(); !reflect.DeepEqual(got, want) {
 		t.Errorf("three are there: %+v, want %+v", got, want)
+	}
+	if got := n.status("GET", path+"?node=n8", adminToken, nil); got != 404 {
+		t.Errorf("the viewers on a node that is none are a %d, want 404", got)
 	}
 	nobody.leave()
 	n.eventually("one to be gone", func() bool { got := now(); return got.Viewers == 2 && len(got.Principals) == 1 })
@@ -51,4 +65,35 @@ func TestPresenceTellsWhoWatchesARoute(t *testing.T) {
 	if got := n.status("GET", "/v1/tenants/acme/routes/none/viewers", adminToken, nil); got != 404 {
 		t.Errorf("the viewers of no route are a %d, want 404", got)
 	}
+}
+
+// TestPresenceTellsWhatIsWatched: a route with placeholders has viewers of many subjects.
+func TestPresenceTellsWhatIsWatched(t *testing.T) {
+	n := startNode(t, web.Config{})
+	n.must("PUT", "/v1/tenants/acme", nil, nil)
+	n.route("acme", "q", "/q/:symbol", map[string]any{"subjects": []string{"quotes.{symbol}", "news"}})
+	n.open("/t/acme/q/AAPL")
+	leaver := n.open("/t/acme/q/AAPL")
+	n.open("/t/acme/q/MSFT")
+	watched := func(query string) (viewers int, subjects []presentDoc) {
+		var doc presenceDoc
+		n.must("GET", "/v1/tenants/acme/routes/q/viewers"+query, nil, &doc)
+		return doc.Viewers, doc.Subjects
+	}
+	for _, tt := range []struct {
+		query   string
+		viewers int
+		want    []presentDoc
+	}{
+		{"", 3, []presentDoc{{"news", 3}, {"quotes.AAPL", 2}, {"quotes.MSFT", 1}}},
+		{"?subject=quotes.AAPL", 2, []presentDoc{{"quotes.AAPL", 2}}},
+		{"?subject=quotes.IBM", 0, []presentDoc{}},
+		{"?node=n1&subject=news", 3, []presentDoc{{"news", 3}}},
+	} {
+		if viewers, subjects := watched(tt.query); viewers != tt.viewers || !reflect.DeepEqual(subjects, tt.want) {
+			t.Errorf("viewers%s: %d, %v, want %d, %v", tt.query, viewers, subjects, tt.viewers, tt.want)
+		}
+	}
+	leaver.leave()
+	n.eventually("the one to be gone", func() bool { viewers, _ := watched("?subject=quotes.AAPL"); return viewers == 1 })
 }

@@ -21,7 +21,8 @@ import (
 // problem is an RFC 9457 document, and the error that handlers return for it.
 type problem struct {
 	huma.ErrorModel
-	retryAfter int // seconds; 0 is none
+	retryAfter int  // seconds; 0 is none
+	unknown    bool // see isUnknown
 }
 
 // GetHeaders are the headers of the response beside the document's.

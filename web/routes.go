@@ -18,7 +18,7 @@ func (s *Server) routeCalls(api huma.API) {
 	del := operation(http.MethodDelete, one, "deleteRoute", "Delete a route", scopeDeploy)
 	del.DefaultStatus = http.StatusNoContent
 	register(s, api, del, s.deleteRoute)
-	register(s, api, operation(http.MethodGet, one+"/viewers", "listViewers", "Count a route's viewers on this node, and list whose they are", scopeDeploy), s.routeViewers)
+	register(s, api, operation(http.MethodGet, one+"/viewers", "listViewers", "Count a route's viewers on all nodes, by subject and by whose they are", scopeDeploy), s.routeViewers)
 	register(s, api, operation(http.MethodGet, one+"/revisions", "listRevisions", "List a route's revisions, newest first", scopeDeploy), s.listRevisions)
 	register(s, api, operation(http.MethodPost, one+"/rollback", "rollbackRoute", "Put an earlier revision in force again", scopeDeploy), s.rollbackRoute)
 	register(s, api, upload(operation(http.MethodPut, one+"/callback", "putCallback", "Upload a callback and serve it", scopeDeploy)), s.putCallback)

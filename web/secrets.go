@@ -32,8 +32,9 @@ type SecretPath struct {
 
 // secretInfo is a secret as it is listed.
 type secretInfo struct {
-	Name string    `json:"name"`
-	Put  time.Time `json:"put"`
+	Name  string    `json:"name"`
+	Put   time.Time `json:"put" doc:"When it was stored last"`
+	Hosts []string  `json:"hosts,omitempty" doc:"It is sent to these alone; none is all that the tenant may reach"`
 }
 
 type secretsOut struct {
@@ -50,14 +51,15 @@ func (s *Server) listSecrets(ctx context.Context, in *TenantPath) (*secretsOut, 
 	out := &secretsOut{}
 	out.Body.Secrets = []secretInfo{}
 	for _, name := range sortedKeys(v.Secrets) {
-		out.Body.Secrets = append(out.Body.Secrets, secretInfo{name, v.Secrets[name]})
+		out.Body.Secrets = append(out.Body.Secrets, secretInfo{name, v.Secrets[name].Put, v.Secrets[name].Hosts})
 	}
 	return out, nil
 }
 
 func (s *Server) putSecret(ctx context.Context, in *struct {
 	SecretPath
-	RawBody []byte `contentType:"application/octet-stream"`
+	Hosts   []string `query:"hosts" maxItems:"32" doc:"It is sent to these alone: api.example.com, *.example.com, an IP address; none is all that the tenant may reach"`
+	RawBody []byte   `contentType:"application/octet-stream"`
 }) (*noContent, error) {
 	if !abi.ValidName(in.Secret) {
 		return nil, badName("secret")
@@ -65,7 +67,7 @@ func (s *Server) putSecret(ctx context.Context, in *struct {
 	if !utf8.Valid(in.RawBody) || strings.ContainsFunc(strings.TrimSpace(string(in.RawBody)), isControl) {
 		return nil, bad("body", "The secret is not one line of text, which is all that a header can carry.")
 	}
-	return nil, s.broker.PutSecret(ctx, in.Tenant, in.Secret, in.RawBody)
+	return nil, s.broker.PutSecret(ctx, in.Tenant, in.Secret, in.RawBody, in.Hosts...)
 }
 
 // isControl tells whether r cannot stand in a header's value.

@@ -53,3 +53,35 @@ func TestSecretsAreFilledInAndNeverShown(t *testing.T) {
 		t.Errorf("%d connections, want none without the secret", got)
 	}
 }
+
+// TestASecretOfSomeHostsIsSentToNoOthers although the tenant may reach them.
+func TestASecretOfSomeHostsIsSentToNoOthers(t *testing.T) {
+	n := startSources(t, web.Config{})
+	far := remote(t, resumed(sourcetest.Plain(1)))
+	spec := map[string]any{"url": far.URL, "subject": "in.a", "headers": map[string]string{"X-Key": "{{secret.key}}"}}
+	const path = "/v1/tenants/acme/secrets/key?hosts="
+	n.must("PUT", path+"api.example.com,*.example.org", "sk-very-secret", nil)
+	resp, body := n.do("PUT", "/v1/tenants/acme/sources/a", adminToken, spec)
+	if resp.StatusCode != 422 || !strings.Contains(string(body), "key is not for 127.0.0.1") {
+		t.Errorf("a source with a secret for others: %s: %s", resp.Status, body)
+	}
+	n.must("PUT", path+"127.0.0.1", "sk-very-secret", nil)
+	n.must("PUT", "/v1/tenants/acme/sources/a", spec, nil)
+	n.reaches("a", "open")
+	n.must("PUT", path+"api.example.com,*.example.org", "sk-very-secret", nil)
+	n.must("POST", "/v1/tenants/acme/sources/a/start", nil, nil)
+	if got := n.reaches("a", "failed").Status.LastError; !strings.Contains(got, "secret key is for other hosts than 127.0.0.1") {
+		t.Errorf("last error %q", got)
+	}
+	if got := far.Counts().Connections; got != 1 {
+		t.Errorf("%d connections, want no more than while it could", got)
+	}
+	var list struct{ Secrets []struct{ Hosts []string } }
+	n.must("GET", "/v1/tenants/acme/secrets", nil, &list)
+	if len(list.Secrets) != 1 || strings.Join(list.Secrets[0].Hosts, " ") != "api.example.com *.example.org" {
+		t.Errorf("secrets %+v", list)
+	}
+	if got := n.status("PUT", path+"https://x", adminToken, "sk"); got != 422 {
+		t.Errorf("a host that is none is a %d", got)
+	}
+}

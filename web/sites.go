@@ -29,15 +29,17 @@ type sites struct {
 	pending map[string]uint64 // to be rebuilt, with the number of the first change that asks for it
 	busy    map[string]uint64 // being rebuilt, likewise
 	ready   bool
-	wake    chan struct{} // cap 1: there may be something to take
-	moved   chan struct{} // closed and replaced at the end of every rebuild
+	trouble map[string]bool // tenants of which a callback could not be prepared, though nothing is wrong with it
+	began   time.Time       // of run
+	wake    chan struct{}   // cap 1: there may be something to take
+	moved   chan struct{}   // closed and replaced at the end of every rebuild
 }
 
 func newSites(b *broker.Broker, h *host.Host, own *tenancies, log *slog.Logger, noticed func(context.Context, string, *broker.View)) *sites {
 	return &sites{
 		broker: b, host: h, own: own, log: log, noticed: noticed,
 		byName: map[string]*site{}, hosts: map[string]string{},
-		news: map[string]bool{}, pending: map[string]uint64{}, busy: map[string]uint64{},
+		news: map[string]bool{}, pending: map[string]uint64{}, busy: map[string]uint64{}, trouble: map[string]bool{},
 		wake: make(chan struct{}, 1), moved: make(chan struct{}),
 	}
 }
@@ -57,10 +59,14 @@ func (ss *sites) changed(tenant string) {
 const (
 	builders   = 2               // tenants that are rebuilt at once; others wait with what they have
 	retryBuild = 5 * time.Second // until a rebuild that met trouble is tried again
+	troubleFor = time.Minute     // that a node which starts is not ready for it; then it serves what it can
 )
 
 // run rebuilds until ctx ends, and then lets go of all callbacks.
 func (ss *sites) run(ctx context.Context) {
+	ss.mu.Lock()
+	ss.began = time.Now()
+	ss.mu.Unlock()
 	for _, v := range ss.broker.Views() {
 		ss.changed(v.Tenant.Name)
 	}
@@ -107,7 +113,7 @@ func (ss *sites) take() (news, rebuild []string) {
 			delete(ss.pending, name)
 		}
 	}
-	ss.ready = ss.ready || len(ss.busy) == 0
+	ss.ready = ss.ready || len(ss.busy) == 0 && (len(ss.trouble) == 0 || time.Since(ss.began) > troubleFor)
 	return news, rebuild
 }
 
@@ -160,6 +166,10 @@ func (ss *sites) rebuild(ctx context.Context, tenant string) {
 		next = newSite(ctx, ss.broker, ss.host, view, ss.own.of(view), old, ss.log)
 	}
 	ss.mu.Lock()
+	delete(ss.trouble, tenant)
+	if next != nil && next.troubled() {
+		ss.trouble[tenant] = true
+	}
 	if next != nil {
 		ss.byName[tenant] = next
 	} else {
@@ -192,13 +202,18 @@ func (ss *sites) indexHosts() {
 
 // byHost returns the tenant whose own host name the request is for, or "".
 func (ss *sites) byHost(hostport string) string {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	return ss.hosts[nameOfHost(hostport)]
+}
+
+// nameOfHost is the name in a request's host, in lower case.
+func nameOfHost(hostport string) string {
 	name, _, err := net.SplitHostPort(hostport)
 	if err != nil {
 		name = hostport
 	}
-	ss.mu.Lock()
-	defer ss.mu.Unlock()
-	return ss.hosts[strings.ToLower(name)]
+	return strings.ToLower(name)
 }
 
 // get returns the tenant's site, or nil.

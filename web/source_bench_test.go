@@ -16,10 +16,8 @@ func BenchmarkSource(b *testing.B) {
 		b.Run(bb.name, func(b *testing.B) {
 			n := startNode(b, web.Config{AllowPrivateOutbound: true})
 			n.must("PUT", "/v1/tenants/acme", map[string]any{"outbound": []string{"127.0.0.1"}}, nil)
-			if bb.plugin != "" { // another source keeps it prepared
+			if bb.plugin != "" { // which is prepared by then
 				n.must("PUT", "/v1/tenants/acme/plugins/"+bb.plugin, guestModule(b, bb.plugin), nil)
-				n.source("keep", "http://127.0.0.1:1/", map[string]any{"plugin": bb.plugin})
-				n.eventually("the plugin to be prepared", func() bool { return n.host.Stats().Modules > 0 })
 			}
 			events := sourcetest.Plain(b.N)
 			for i := range events {

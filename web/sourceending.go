@@ -18,6 +18,7 @@ type sourceEnding struct {
 	source.Store
 	stop  context.CancelCauseFunc // of the run's context
 	asked atomic.Bool
+	timer *time.Timer // of ask; the run's goroutine owns it
 }
 
 // quietEnd is when a run is ended that stores nothing and gets no event after close.
@@ -26,7 +27,14 @@ const quietEnd = time.Second
 // ask ends the run when what was sent so far is stored.
 func (e *sourceEnding) ask() {
 	if e.asked.CompareAndSwap(false, true) {
-		time.AfterFunc(quietEnd, e.now)
+		e.timer = time.AfterFunc(quietEnd, e.now)
+	}
+}
+
+// close is for a run that has ended.
+func (e *sourceEnding) close() {
+	if e.timer != nil {
+		e.timer.Stop()
 	}
 }
 

@@ -133,7 +133,8 @@ func TestPluginClosesItsSource(t *testing.T) {
 }
 
 func TestSourceTakesItsPluginsNewVersionWhenItConnects(t *testing.T) {
-	n := startSources(t, web.Config{})
+	n := startNodeWith(t, t.TempDir(), host.Config{}, web.Config{AllowPrivateOutbound: true})
+	n.must("PUT", "/v1/tenants/acme", map[string]any{"outbound": []string{"127.0.0.1"}}, nil)
 	n.must("PUT", "/v1/tenants/acme/plugins/p", guestModule(t, "shaper"), nil)
 	events, deployed := said("one", "two", "pass"), make(chan struct{})
 	far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

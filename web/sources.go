@@ -39,7 +39,7 @@ type sourceSpec source.Config
 // an equal answer.
 type sourceBody struct {
 	broker.Source
-	Status *source.Status `json:"status,omitempty"`
+	Status *source.Status `json:"status,omitempty" doc:"Where it stands; not in the answer to a PUT"`
 }
 
 type sourceOut struct {
@@ -47,9 +47,13 @@ type sourceOut struct {
 	Body   sourceBody
 }
 
-func (s *Server) showSource(tenant string, src broker.Source) *sourceOut {
-	status := s.workers.state(tenant, src)
-	return &sourceOut{http.StatusOK, sourceBody{src, &status}}
+func (s *Server) showSource(ctx context.Context, tenant string, src broker.Source) (*sourceOut, error) {
+	states, err := s.sourceStates(ctx, tenant, map[string]broker.Source{src.Name: src})
+	if err != nil {
+		return nil, err
+	}
+	status := states[src.Name]
+	return &sourceOut{http.StatusOK, sourceBody{src, &status}}, nil
 }
 
 type sourcesOut struct {
@@ -65,8 +69,13 @@ func (s *Server) listSources(ctx context.Context, in *TenantPath) (*sourcesOut, 
 	}
 	out := &sourcesOut{}
 	out.Body.Sources = []sourceBody{}
+	states, err := s.sourceStates(ctx, in.Tenant, v.Sources)
+	if err != nil {
+		return nil, err
+	}
 	for _, name := range sortedKeys(v.Sources) {
-		out.Body.Sources = append(out.Body.Sources, s.showSource(in.Tenant, v.Sources[name]).Body)
+		status := states[name]
+		out.Body.Sources = append(out.Body.Sources, sourceBody{v.Sources[name], &status})
 	}
 	return out, nil
 }
@@ -80,7 +89,10 @@ func (s *Server) getSource(ctx context.Context, in *SourcePath) (*sourceOut, err
 	if !ok {
 		return nil, broker.ErrNotFound
 	}
-	out := s.showSource(in.Tenant, src)
+	out, err := s.showSource(ctx, in.Tenant, src)
+	if err != nil {
+		return nil, err
+	}
 	if out.Body.Status.Connections == 0 { // since this node knows of it
 		cursor, err := s.broker.SourceStore(v, src.Name).Cursor(ctx)
 		if err == nil && cursor.Revision > 0 {
@@ -118,13 +130,18 @@ func (s *Server) putSource(ctx context.Context, in *struct {
 
 // checkSource checks that the tenant has what the source needs.
 func checkSource(view *broker.View, c source.Config) error {
-	if host := hostOf(c.URL); !view.MayReach(host) {
+	host := hostOf(c.URL)
+	if !view.MayReach(host) {
 		return bad("body.url", "The tenant may not reach %s: the operator has to add it to the tenant's outbound.", host)
 	}
 	for _, name := range sortedKeys(c.Headers) {
 		for _, secret := range secretsIn(c.Headers[name]) {
-			if _, ok := view.Secrets[secret]; !ok {
-				return bad("body.headers."+name, "There is no secret %s: put it to /v1/tenants/%s/secrets/%s first.", secret, view.Tenant.Name, secret)
+			is, ok := view.Secrets[secret]
+			switch {
+			case !ok:
+				return bad("body.headers."+name, "There is no secret %s: put it to /v1/tenants/%s/secrets/%s first.", secret, view.Tenant.Name, secret).isUnknown()
+			case !is.For(host):
+				return bad("body.headers."+name, "The secret %s is not for %s: put it again with that host in ?hosts=.", secret, host).isUnknown()
 			}
 		}
 	}
@@ -156,9 +173,6 @@ func (s *Server) deleteSource(ctx context.Context, in *SourcePath) (*noContent, 
 		return nil, err
 	}
 	s.workers.settle(ctx, in.Tenant, in.Source)
-	if err := s.forgetOutcome(ctx, in.Tenant, in.Source); err != nil {
-		s.log.Warn("deleted source's end stays behind", "tenant", in.Tenant, "source", in.Source, "error", err)
-	}
 	return nil, nil
 }
 
@@ -177,16 +191,16 @@ func (s *Server) turnSource(ctx context.Context, in *SourcePath, turn func(ctx c
 		return nil, err
 	}
 	s.workers.settle(ctx, in.Tenant, in.Source)
-	return s.showSource(in.Tenant, src), nil
+	return s.showSource(ctx, in.Tenant, src)
 }
 
-// sourceLines streams a source's log lines of this node: the last ones, and then live.
+// sourceLines streams a source's log lines of the node that runs it: the last ones, and then live.
 func (s *Server) sourceLines(c echo.Context) error {
 	name := c.Param("source")
 	return s.serveAdminStream(c, sourceLog(name), scopeDeploy, nil, func(view *broker.View) (producer, error) {
 		if _, ok := view.Sources[name]; !ok {
 			return nil, broker.ErrNotFound
 		}
-		return &logProducer{s.logs.of(view.Tenant.Name, sourceLog(name))}, nil
+		return &sourceLogProducer{s, view.Tenant.Name, name}, nil
 	})
 }

@@ -225,3 +225,28 @@ func TestListSources(t *testing.T) {
 		t.Errorf("delete is a %d", got)
 	}
 }
+
+// TestEachFieldOfASourceIsExplained in the document of the admin API.
+func TestEachFieldOfASourceIsExplained(t *testing.T) {
+	n := startNode(t, web.Config{})
+	var doc struct {
+		Components struct {
+			Schemas map[string]struct {
+				Properties map[string]struct{ Description string }
+			}
+		}
+	}
+	n.must("GET", "/v1/openapi.json", nil, &doc)
+	plain := []string{"$schema", "name", "created"}
+	for _, name := range []string{"SourceSpec", "SourceBody", "Retry", "Status", "SecretInfo"} {
+		schema, ok := doc.Components.Schemas[name]
+		if !ok || len(schema.Properties) == 0 {
+			t.Errorf("there is no schema %s", name)
+		}
+		for field, p := range schema.Properties {
+			if p.Description == "" && !slices.Contains(plain, field) {
+				t.Errorf("%s.%s has no description", name, field)
+			}
+		}
+	}
+}

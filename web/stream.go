@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,28 +25,62 @@ func (s *Server) serveTenant(c echo.Context, tenant, path string) error {
 	if path == "" {
 		path = "/"
 	}
-	st, err := s.site(c.Request().Context(), tenant)
-	if err != nil {
+	ctx := c.Request().Context()
+	v, err := s.findViewer(c, tenant, path)
+	again, err := s.again(ctx, err)
+	if again {
+		if err := s.awaitSite(ctx, tenant); err != nil {
+			return err
+		}
+		v, err = s.findViewer(c, tenant, path)
+	}
+	if err != nil || v == nil {
 		return err
 	}
+	return v.serve(c)
+}
+
+// findViewer finds what is asked for and checks all that can be known before the stream is opened. A
+// preflight it answers, and returns nil.
+func (s *Server) findViewer(c echo.Context, tenant, path string) (*viewer, error) {
+	st, err := s.site(c.Request().Context(), tenant)
+	if err != nil {
+		return nil, err
+	}
 	if c.Request().Method == http.MethodOptions {
-		return s.options(c, st, path)
+		return nil, s.options(c, st, path)
 	}
 	r, rc, err := st.find(c.Request(), c.Response(), path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	allowOrigin(c.Response().Header(), r.spec.Cors, c.Request())
 	// The site may still be on its way to a token that was made a moment ago.
 	view, err := s.broker.View(c.Request().Context(), tenant)
 	if err != nil {
+		return nil, err
+	}
+	return s.newViewer(rc, view, r, path)
+}
+
+// unknownHost answers a request that is nothing of the server's own and not for a host of a tenant that
+// this node serves. Another node may just have heard of one.
+func (s *Server) unknownHost(c echo.Context) error {
+	none := fail(http.StatusNotFound, "%s", routingText(http.StatusNotFound))
+	ctx := c.Request().Context()
+	again, err := s.again(ctx, none)
+	if !again {
 		return err
 	}
-	v, err := s.newViewer(rc, view, r, path)
-	if err != nil {
-		return err
+	for _, v := range s.broker.Views() {
+		if slices.Contains(v.Tenant.Hosts, nameOfHost(c.Request().Host)) {
+			if err := s.awaitSite(ctx, v.Tenant.Name); err != nil {
+				return err
+			}
+			return s.serveTenant(c, v.Tenant.Name, c.Request().URL.EscapedPath())
+		}
 	}
-	return v.serve(c)
+	return none
 }
 
 // site returns what a tenant serves here. A tenant that this node has not heard of yet is looked up
@@ -61,15 +96,23 @@ func (s *Server) site(ctx context.Context, tenant string) (*site, error) {
 		return nil, err
 	}
 	s.sites.changed(tenant)
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	if err := s.sites.await(ctx, tenant); err != nil {
-		return nil, fail(http.StatusServiceUnavailable, "The tenant's callbacks are being prepared.").later(2)
+	if err := s.awaitSite(ctx, tenant); err != nil {
+		return nil, err
 	}
 	if st := s.sites.get(tenant); st != nil {
 		return st, nil
 	}
 	return nil, fail(http.StatusNotFound, "There is no route at this path.")
+}
+
+// awaitSite waits, for a while, until this node serves what it knows of a tenant.
+func (s *Server) awaitSite(ctx context.Context, tenant string) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := s.sites.await(ctx, tenant); err != nil {
+		return fail(http.StatusServiceUnavailable, "The tenant's callbacks are being prepared.").later(2)
+	}
+	return nil
 }
 
 func (s *Server) options(c echo.Context, st *site, path string) error {

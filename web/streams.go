@@ -14,6 +14,7 @@ type openStream struct {
 	streams  *streams
 	limits   *limiter
 	who      string // whom the limits count
+	audience *audience
 	tenant   string
 	route    string // "" for a stream of the admin API
 	tokenID  string // "" if it was opened without a tenant's token
@@ -87,7 +88,7 @@ func (o *openStream) gone(why error) {
 	if o.leave != nil {
 		o.leave()
 	}
-	o.limits.leave(o.who)
+	o.limits.leave(o.who, o.audience)
 	o.streams.remove(o)
 }
 
@@ -122,7 +123,7 @@ func (o *openStream) outlived(view *broker.View) error {
 type streams struct {
 	mu      sync.Mutex
 	open    map[*openStream]struct{}
-	refused error // why none may be opened any more
+	refused error // why none may be opened now
 }
 
 func newStreams() *streams { return &streams{open: map[*openStream]struct{}{}} }
@@ -154,11 +155,14 @@ func (ss *streams) count() int {
 	return len(ss.open)
 }
 
-// refuse ends the streams that are being opened, and those who come.
+// refuse ends the streams that are being opened, and those who come; with nil they may come again.
 func (ss *streams) refuse(why error) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	ss.refused = why
+	if why == nil {
+		return
+	}
 	for o := range ss.open {
 		if o.opening() {
 			o.end(why, 0)

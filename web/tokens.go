@@ -44,7 +44,7 @@ func (s *Server) createToken(ctx context.Context, in *struct {
 	if in.Body.Name == operatorName {
 		return nil, bad("body.name", "The name %s is not for tokens.", operatorName)
 	}
-	t := broker.Token{Name: in.Body.Name, Scopes: in.Body.Scopes, Subjects: in.Body.Subjects, Created: time.Now().UTC()}
+	t := broker.Token{Name: in.Body.Name, Scopes: in.Body.Scopes, Subjects: in.Body.Subjects, Created: s.broker.Now().UTC()}
 	for _, pattern := range t.Subjects {
 		if err := broker.ValidPattern(pattern); err != nil {
 			return nil, bad("body.subjects", "The subject %q %s.", pattern, reason(err))

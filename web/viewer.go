@@ -45,8 +45,8 @@ type beginning struct {
 func (v *viewer) serve(c echo.Context) error {
 	s, w, r := v.server, streamResponse{c.Response()}, c.Request()
 	defer w.ending()
-	if s.draining.Load() {
-		return turnAway(w, r)
+	if why := s.gate.why(); why != nil {
+		return turnAway(w, r, why)
 	}
 	if err := v.enter(); err != nil {
 		return err
@@ -77,11 +77,12 @@ func (v *viewer) serve(c echo.Context) error {
 // enter counts the stream among the open ones. After nil, entry.gone must follow.
 func (v *viewer) enter() error {
 	who := v.name()
-	if err := v.route.limits.enter(who); err != nil {
+	audience, err := v.route.limits.enter(who, v.subjects)
+	if err != nil {
 		return err
 	}
 	o := &openStream{
-		streams: v.server.streams, limits: v.route.limits, who: who,
+		streams: v.server.streams, limits: v.route.limits, who: who, audience: audience,
 		tenant: v.route.tenant, nobody: v.request.Principal == nil,
 	}
 	if v.own == nil && v.route.revision > 0 {
@@ -94,7 +95,7 @@ func (v *viewer) enter() error {
 	v.entry, v.ctx = o, o.begin()
 	if !v.server.streams.add(o, v.server.config.Viewers) {
 		o.cancel(nil)
-		v.route.limits.leave(who)
+		v.route.limits.leave(who, audience)
 		return fail(http.StatusServiceUnavailable, "This node has all the streams open that it may have.").later(5)
 	}
 	return nil
@@ -116,8 +117,11 @@ func (v *viewer) until() (at time.Time, why error) {
 	if ms := v.route.spec.Timeout; ms > 0 {
 		at, why = time.Now().Add(time.Duration(ms)*time.Millisecond), errTimeout
 	}
-	if expires := v.who.expires(); !expires.IsZero() && (at.IsZero() || expires.Before(at)) {
-		at, why = expires, errExpired
+	if expires := v.who.expires(); !expires.IsZero() {
+		left := expires.Sub(v.server.broker.Now()) // from here on this node's clock may jump
+		if expires := time.Now().Add(left); at.IsZero() || expires.Before(at) {
+			at, why = expires, errExpired
+		}
 	}
 	return at, why
 }
@@ -163,8 +167,8 @@ func outlivedProblem(why error) error {
 // refused answers a request whose stream could not be opened, or returns the status.
 func (v *viewer) refused(w http.ResponseWriter, r *http.Request, err error) error {
 	switch cause := context.Cause(v.ctx); {
-	case errors.Is(err, wire.ErrDraining), errors.Is(cause, errDrain):
-		return turnAway(w, r)
+	case away(err), away(cause):
+		return turnAway(w, r, cause)
 	case cause == nil && errors.Is(err, errEnded):
 		return fail(http.StatusServiceUnavailable, "The route is just being changed.").later(1)
 	case cause == nil && callbackFailed(err) && !errors.Is(err, host.ErrBusy):

@@ -36,6 +36,8 @@ type Config struct {
 	Node       string // this node's name, as the broker has it; default n1
 
 	Drain        time.Duration // over which open streams are ended when Run's context does; default 30 s
+	Notice       time.Duration // that a drain by Run's context takes at least, so that a balancer has seen it; default none
+	Apart        time.Duration // that the node may be without most of the others before its viewers are sent elsewhere; default 10 s
 	WriteTimeout time.Duration // that a viewer without keep-alives may take none of what waits for it; default 15 s
 	Viewers      int           // streams open at most; default is what open files allow, up to 100,000
 	QueueBytes   int           // waiting for one viewer of a callback of its own at most; default 256 KiB
@@ -55,6 +57,7 @@ type Config struct {
 func (c Config) withDefaults() (_ Config, err error) {
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	c.Drain = cmp.Or(c.Drain, 30*time.Second)
+	c.Apart = cmp.Or(c.Apart, 10*time.Second)
 	c.WriteTimeout = cmp.Or(c.WriteTimeout, 15*time.Second)
 	c.Viewers = cmp.Or(c.Viewers, defaultViewers(openFiles()))
 	c.QueueBytes = cmp.Or(c.QueueBytes, 256<<10)
@@ -77,7 +80,7 @@ func (c Config) withDefaults() (_ Config, err error) {
 	if (c.CertFile == "") != (c.KeyFile == "") {
 		err = errors.Join(err, errors.New("a TLS certificate and its key go together"))
 	}
-	if c.Drain < 0 || c.WriteTimeout < 0 || c.CertCheck < 0 {
+	if c.Drain < 0 || c.WriteTimeout < 0 || c.CertCheck < 0 || c.Notice < 0 || c.Apart < 0 {
 		err = errors.Join(err, errors.New("a duration is negative"))
 	}
 	if c.Viewers < 0 || c.QueueBytes < 0 || c.RingBytes < 0 || c.MaxBodyBytes < 0 ||
@@ -100,10 +103,11 @@ type Server struct {
 	channels    *channels
 	workers     *workers
 	logs        *lineLogs
+	lookups     *lookups
 	certificate *certificate // nil without TLS
 	remotes     *room        // of streams that plugins have open
 	writes      turns        // of those who change one tenant's routes
-	draining    atomic.Bool
+	gate        *gate
 	guests      sync.WaitGroup // callbacks of streams; they may outlive their handler by host's grace
 
 	published atomic.Uint64
@@ -144,7 +148,9 @@ func New(c Config) (*Server, error) {
 	}
 	s.tenancies = newTenancies(c.Host, s.newOutbound)
 	s.sites = newSites(c.Broker, c.Host, s.tenancies, c.Logger, s.noticed)
+	s.gate = &gate{server: s}
 	s.channels = newChannels(s)
+	s.lookups = newLookups(s.lookFresh)
 	s.workers = newWorkers(s)
 	s.echo = s.newEcho()
 	return s, nil
@@ -175,6 +181,8 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	failed := make(chan error, 2)
 	wg.Go(func() { s.sites.run(work) })
 	wg.Go(func() { s.channels.run(work) })
+	wg.Go(func() { s.gate.follow(work) })
+	wg.Go(func() { s.answerOthers(work) })
 	wg.Go(func() {
 		if err := s.writers.Run(writing); writing.Err() == nil {
 			failed <- err
@@ -194,31 +202,36 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 
 	server := s.listener()
 	wg.Go(func() { failed <- fmt.Errorf("serve: %w", s.listen(server, l)) })
-	over := s.config.Drain
 	var err error
 	select {
 	case err = <-failed:
-		over = 0
 	case <-ctx.Done():
 	}
-	s.drain(work, over)
+	s.drain(work, err == nil)
 	shutDown(work, server)
 	stopWriting() // who did not take the end of its stream in time is cut
 	s.guests.Wait()
 	return err
 }
 
-// drain ends all streams over a time. Meanwhile the listener stays: probes and new viewers are
-// answered 503.
-func (s *Server) drain(ctx context.Context, over time.Duration) {
-	s.draining.Store(true)
+// drain ends all streams, at once or over Config.Drain. Meanwhile the listener stays: probes and new
+// viewers are answered 503, for Config.Notice at least, or a balancer would send requests to a node
+// that is gone.
+func (s *Server) drain(ctx context.Context, slowly bool) {
+	var over, notice time.Duration
+	if slowly {
+		over, notice = s.config.Drain, s.config.Notice
+	}
 	s.log.Info("draining", "viewers", s.streams.count(), "over", over)
-	s.streams.refuse(errDrain)
+	noticed := time.NewTimer(notice)
+	defer noticed.Stop()
+	s.gate.stop()
 	ctx, cancel := context.WithTimeout(ctx, over+s.config.WriteTimeout)
 	defer cancel()
 	if err := s.writers.Drain(ctx, errDrain, over); err != nil {
 		s.log.Info("viewers did not take the end of their streams", "viewers", s.streams.count())
 	}
+	<-noticed.C
 }
 
 // shutDown lets the requests that are being answered end, for a while.
@@ -271,6 +284,7 @@ func (s *Server) newEcho() *echo.Echo {
 		e.Add(method, "/healthz", s.healthz)
 		e.Add(method, "/readyz", s.readyz)
 	}
+	e.RouteNotFound("/*", s.unknownHost)
 	e.Any("/t/:tenant", s.stream)
 	e.Any("/t/:tenant/*", s.stream)
 	s.metricsCall(e)

@@ -61,6 +61,9 @@ func (w *worker) live(ctx context.Context) {
 		if ended {
 			return
 		}
+		if ctx.Err() == nil { // it is another node's now, which knows where it stands
+			w.tell(func(s *source.Status) { *s = source.Status{State: source.Connecting, LastEventID: s.LastEventID} })
+		}
 	}
 	w.tell(func(s *source.Status) { s.State, s.NextAttempt = source.Stopped, time.Time{} })
 }
@@ -69,15 +72,11 @@ func (w *worker) live(ctx context.Context) {
 func (w *worker) hold(ctx context.Context) (ended bool) {
 	w.tell(func(s *source.Status) { s.Node = w.server.config.Node })
 	for try := 0; ctx.Err() == nil; try++ {
-		status, over, err := w.server.readOutcome(ctx, w.run.tenant, w.source)
-		if err == nil && over {
-			w.tell(func(s *source.Status) { *s = status })
-			return true
+		view, err := w.view(ctx)
+		if err == nil {
+			ended, err = w.proceed(ctx, view)
 		}
 		if err == nil {
-			ended, err = w.enter(ctx)
-		}
-		if ended || err == nil {
 			return ended
 		}
 		w.trouble(ctx, "source cannot begin", err, try)
@@ -85,8 +84,41 @@ func (w *worker) hold(ctx context.Context) (ended bool) {
 	return false
 }
 
-// enter waits for a place on the node, and pulls. The error is for what may pass.
-func (w *worker) enter(ctx context.Context) (ended bool, err error) {
+// proceed runs the source, unless it has come to its own end before.
+func (w *worker) proceed(ctx context.Context, view *broker.View) (ended bool, err error) {
+	before, over, err := w.server.broker.SourceEnd(ctx, view, w.run.name)
+	if err != nil {
+		return false, err
+	}
+	if over {
+		w.tell(func(s *source.Status) { *s = before })
+		return true, nil
+	}
+	end, err := w.enter(ctx)
+	if end == nil {
+		return false, err
+	}
+	w.keep(ctx, view, *end)
+	return true, nil
+}
+
+// view is the tenant's. Where it wants another run, workers are about to be told: then it waits for
+// the end of ctx.
+func (w *worker) view(ctx context.Context) (*broker.View, error) {
+	view, err := w.server.broker.View(ctx, w.run.tenant)
+	if err != nil {
+		return nil, err
+	}
+	if now, ok := view.Sources[w.run.name]; !ok || now.Run != w.run.run || now.Created.UnixNano() != w.run.created {
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	}
+	return view, nil
+}
+
+// enter waits for a place on the node, and pulls. It returns the source's own end, if it has come to
+// it. The error is for what may pass.
+func (w *worker) enter(ctx context.Context) (end *source.Status, err error) {
 	select {
 	case w.slots <- struct{}{}:
 	default:
@@ -94,28 +126,25 @@ func (w *worker) enter(ctx context.Context) (ended bool, err error) {
 		select {
 		case w.slots <- struct{}{}:
 		case <-ctx.Done():
-			return false, nil
+			return nil, nil
 		}
 	}
 	defer func() { <-w.slots }()
 	w.tell(func(s *source.Status) { s.State, s.LastError, s.NextAttempt = source.Connecting, "", time.Time{} })
-	view, err := w.server.broker.View(ctx, w.run.tenant)
+	view, err := w.view(ctx)
 	if err != nil {
-		return false, err
-	}
-	if now, ok := view.Sources[w.run.name]; !ok || now.Run != w.run.run {
-		<-ctx.Done() // workers are about to be told
-		return false, nil
+		return nil, err
 	}
 	return w.pull(ctx, view)
 }
 
 // pull keeps the source connected.
-func (w *worker) pull(ctx context.Context, view *broker.View) (ended bool, err error) {
+func (w *worker) pull(ctx context.Context, view *broker.View) (end *source.Status, err error) {
 	run, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	own := w.server.tenancies.of(view)
 	ending := &sourceEnding{Store: w.server.broker.SourceStore(view, w.run.name), stop: stop}
+	defer ending.close()
 	config := source.WorkerConfig{
 		Name: w.run.name, Node: w.server.config.Node, Source: w.source.Config, Client: own.outbound.client,
 		Store: ending, Logger: w.log,
@@ -123,19 +152,19 @@ func (w *worker) pull(ctx context.Context, view *broker.View) (ended bool, err e
 	if w.source.Plugin != "" {
 		plugin := w.plugin(own, ending)
 		if err := plugin.renew(ctx); err != nil {
-			return false, err
+			return nil, err
 		}
 		defer plugin.close()
 		config.Callbacks = plugin.callbacks()
 	}
 	puller, err := source.NewWorker(config)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	w.begin(puller)
 	defer w.finish()
 	err = puller.Run(run)
-	return w.ended(ctx, puller.Status(), err), nil
+	return w.ended(puller.Status(), err), nil
 }
 
 func (w *worker) plugin(own *tenancy, ending *sourceEnding) *sourcePlugin {
@@ -148,28 +177,28 @@ func (w *worker) plugin(own *tenancy, ending *sourceEnding) *sourcePlugin {
 	}
 }
 
-// ended tells whether the source came to its own end, and keeps it.
-func (w *worker) ended(ctx context.Context, status source.Status, err error) bool {
+// ended returns how the source came to its own end, nil if it did not.
+func (w *worker) ended(status source.Status, err error) *source.Status {
 	switch {
 	case status.State == source.Done, status.State == source.Failed:
 	case err != nil && !errors.Is(err, errClosed):
-		return false // ctx ended
+		return nil // ctx ended
 	}
 	if status.State == source.Failed {
 		w.server.log.Warn("source failed", "tenant", w.run.tenant, "source", w.run.name, "error", err)
 	}
-	w.keep(ctx, status)
-	return true
+	return &status
 }
 
-// keep keeps the source's end. It tries once even when ctx has ended: a node that drains still has
-// its storage.
-func (w *worker) keep(ctx context.Context, status source.Status) {
+// keep keeps the source's end, so that neither a restart nor another node begins the run again. It
+// tries once even when ctx has ended: a node that drains still has its storage. While the storage does
+// not answer it tries on, without a place on the node.
+func (w *worker) keep(ctx context.Context, view *broker.View, end source.Status) {
 	for try := 0; ; try++ {
 		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		err := w.server.writeOutcome(within, w.run.tenant, w.source, status)
+		err := w.server.broker.EndSource(within, view, w.run.name, end)
 		cancel()
-		if err == nil || errors.Is(err, broker.ErrNotFound) { // with the tenant
+		if err == nil {
 			return
 		}
 		w.server.log.Error("source's end is not kept", "tenant", w.run.tenant, "source", w.run.name, "error", err)

@@ -27,13 +27,17 @@ type workers struct {
 	turns  turns // of those who follow one tenant
 
 	mu       sync.Mutex
+	missed   map[string]bool               // tenants whose last change could not be followed
 	ctx      context.Context               // of all workers; nil before run, and once it ends
 	byTenant map[string]map[string]*worker // by source, the last one of each
 	wg       sync.WaitGroup
 }
 
 func newWorkers(s *Server) *workers {
-	return &workers{server: s, slots: make(chan struct{}, s.config.Sources), byTenant: map[string]map[string]*worker{}}
+	return &workers{
+		server: s, slots: make(chan struct{}, s.config.Sources),
+		byTenant: map[string]map[string]*worker{}, missed: map[string]bool{},
+	}
 }
 
 // run runs sources until ctx ends, and waits for all of them to have let go of their leases.
@@ -44,23 +48,43 @@ func (ws *workers) run(ctx context.Context) {
 	for _, v := range ws.server.broker.Views() {
 		ws.follow(ctx, v.Tenant.Name)
 	}
-	<-ctx.Done()
+	again := time.NewTicker(retryBuild)
+	defer again.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-again.C:
+			ws.catchUp(ctx)
+		case <-ctx.Done():
+		}
+	}
 	ws.mu.Lock()
 	ws.ctx = nil
 	ws.mu.Unlock()
 	ws.wg.Wait()
 }
 
+// catchUp follows the tenants again that could not be followed.
+func (ws *workers) catchUp(ctx context.Context) {
+	ws.mu.Lock()
+	missed := sortedKeys(ws.missed)
+	clear(ws.missed)
+	ws.mu.Unlock()
+	for _, tenant := range missed {
+		ws.follow(ctx, tenant)
+	}
+}
+
 // follow brings the tenant's workers up to the registry. It does not wait for those that it ends.
 func (ws *workers) follow(ctx context.Context, tenant string) {
 	defer ws.turns.lock(tenant)() // so that no view overtakes a newer one
 	view, err := ws.server.broker.View(ctx, tenant)
-	if err != nil && !errors.Is(err, broker.ErrNotFound) {
-		return // this change will be told again, or the node ends
-	}
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	if ws.ctx == nil {
+	switch {
+	case ws.ctx == nil:
+		return
+	case err != nil && !errors.Is(err, broker.ErrNotFound):
+		ws.missed[tenant] = true // no change may tell of it again
 		return
 	}
 	if view != nil {
@@ -189,21 +213,22 @@ func (ws *workers) settle(ctx context.Context, tenant, name string) {
 // settleTime is more than a source's callbacks may take.
 const settleTime = 5 * time.Second
 
-// state is where a source stands. A node that does not hold its lease does not know: it tells of no
-// node, and of connecting.
-func (ws *workers) state(tenant string, src broker.Source) source.Status {
+// state is where a source stands, as far as this node knows. here says that the node runs it, or that
+// its run ended here; without that it tells of no node, and of connecting, unless the end is known.
+func (ws *workers) state(tenant string, src broker.Source) (status source.Status, here bool) {
 	ws.mu.Lock()
 	w := ws.byTenant[tenant][src.Name]
 	known := w != nil && !w.gone && w.run.created == src.Created.UnixNano()
 	ws.mu.Unlock()
-	status := source.Status{State: source.Connecting, LastEventID: src.LastEventID}
+	status = source.Status{State: source.Connecting, LastEventID: src.LastEventID}
 	if known {
 		status = w.Status()
+		here = status.Node == ws.server.config.Node || status.State == source.Done || status.State == source.Failed
 	}
 	if src.Stopped {
 		status.State, status.NextAttempt = source.Stopped, time.Time{}
 	}
-	return status
+	return status, here
 }
 
 // all are the workers of the sources that this node knows of, by tenant and name.

@@ -1,12 +1,15 @@
 package web_test
 
 import (
+	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/millrace/millrace/abi"
+	"github.com/millrace/millrace/broker"
 	"github.com/millrace/millrace/broker/source/sourcetest"
 	"github.com/millrace/millrace/web"
 )
@@ -113,4 +116,26 @@ func TestTooManySourcesWait(t *testing.T) {
 	if got := n.status("PUT", "/v1/tenants/acme/sources/c", adminToken, map[string]any{"url": far.URL, "subject": "x"}); got != 409 {
 		t.Errorf("a source over the quota is a %d, want 409", got)
 	}
+}
+
+// TestAChangeThatCouldNotBeReadIsFollowedLater: the registry does not answer when the node is told that
+// a tenant is gone.
+func TestAChangeThatCouldNotBeReadIsFollowedLater(t *testing.T) {
+	var told atomic.Pointer[web.Server]
+	n := startNodeOf(t, broker.Config{Dir: t.TempDir(), Changed: func(tenant string) {
+		if s := told.Load(); s != nil {
+			s.Changed(tenant)
+		}
+	}}, sharedHost(t), web.Config{AllowPrivateOutbound: true})
+	told.Store(n.web)
+	n.must("PUT", "/v1/tenants/acme", map[string]any{"outbound": []string{"127.0.0.1"}}, nil)
+	far := remote(t, resumed(sourcetest.Plain(1)))
+	n.source("a", far.URL, nil)
+	n.reaches("a", "open")
+	told.Store(nil)
+	check(t, n.broker.DeleteTenant(t.Context(), "acme"))
+	unread, cancel := context.WithCancel(t.Context())
+	cancel()
+	n.web.Follow(unread, "acme")
+	n.eventually("the deleted tenant's source to be let go", func() bool { return n.web.Workers() == 0 })
 }

@@ -2,7 +2,8 @@
 # Runs scenarios against this server and its peers, taking the servers in turn, and adds one line of
 # JSON a run to $PEERS/results/SCENARIO.jsonl.
 #   measure.sh [-r RUNS] [-s "SERVER …"] SCENARIO…
-# Scenarios: rate20 rate sat1k sat10k idle10k replay publish16
+# Scenarios: rate20 rate sat1k sat10k idle10k idle19k replay publish1 publish16
+# The server jetstream takes publishes only.
 # $PEERS is a scratch folder with the programs in $PEERS/bin; see README.md.
 set -u
 cd "$(dirname "$0")"
@@ -66,6 +67,10 @@ start() { # SERVER SCENARIO: sets main, the process, and args, what bench is tol
 		"$bin/floor-$1" -addr 127.0.0.1:$port >"$log" 2>&1 &
 		main=$!
 		args=(--stream http://127.0.0.1:$port/sse --publish-to http://127.0.0.1:$port/pub) ;;
+	jetstream)
+		"$bin/floor-jetstream" -addr 127.0.0.1:9109 -data "$run/$1" >"$log" 2>&1 &
+		main=$!
+		args=(--stream http://127.0.0.1:9109/ --publish-to http://127.0.0.1:9109/) ;;
 	*) echo "no server $1" >&2; exit 2 ;;
 	esac
 	sleep 1.5
@@ -105,8 +110,10 @@ for scenario in "$@"; do
 	sat1k) flags=(saturate --viewers 1000 --in-flight 64 --duration 5s --settle 1s) ;;
 	sat10k) flags=(saturate --viewers 10000 --in-flight 64 --duration 5s --settle 1s) ;;
 	idle10k) flags=(idle --viewers 10000 --duration 1s) ;;
+	idle19k) flags=(idle --viewers 19000 --duration 1s) ;;
 	replay) flags=(replay --viewers 1000 --events 1000 --settle 1s) ;;
-	publish16) flags=(saturate --viewers 1 --publishers 16 --in-flight 1000000 --duration 4s --settle 1s) ;;
+	publish1) flags=(publish --publishers 1 --duration 4s) ;;
+	publish16) flags=(publish --publishers 16 --duration 4s) ;;
 	*) echo "no scenario $scenario" >&2; exit 2 ;;
 	esac
 	for ((r = 1; r <= runs; r++)); do
@@ -119,7 +126,7 @@ for scenario in "$@"; do
 			stop
 			jq -c --arg server "$server" --argjson load "$load" --argjson busy "$busy" --argjson wall "$((SECONDS - since))" \
 				'. + {name: $server, load: $load, busyTicks: $busy, wall: $wall}' <<<"$line" >>"$PEERS/results/$scenario.jsonl"
-			jq -c --arg server "$server" '[$server, .deliveriesPerSecond, .lost, .latencyMs.p50, .latencyMs.p99, .server.cpuSecondsPerMillion, .server.bytesPerViewer, .seconds]' <<<"$line" >&2
+			jq -c --arg server "$server" '[$server, .deliveriesPerSecond, .publishesPerSecond, .lost, .latencyMs.p50, .latencyMs.p99, .server.cpuSecondsPerMillion, .server.bytesPerViewer, .seconds]' <<<"$line" >&2
 		done
 	done
 done

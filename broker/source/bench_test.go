@@ -17,7 +17,7 @@ func (d *discard) Cursor(context.Context) (source.Cursor, error) { return d.curs
 
 func (d *discard) Append(_ context.Context, _ source.Cursor, _ []source.Output, to source.Cursor) (source.Cursor, error) {
 	d.cursor.Revision++
-	d.cursor.LastEventID, d.cursor.Complete = to.LastEventID, to.Complete
+	d.cursor.LastEventID, d.cursor.Ended, d.cursor.Complete = to.LastEventID, to.Ended, to.Complete
 	return d.cursor, nil
 }
 

@@ -49,7 +49,7 @@ func inBubble(t *testing.T, script func(n int, r sourcetest.Request) sourcetest.
 	})
 }
 
-func secrets(_ context.Context, name string) (string, error) {
+func secrets(_ context.Context, name, _ string) (string, error) {
 	if name == "key" {
 		return "s3cret-value", nil
 	}

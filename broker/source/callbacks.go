@@ -10,8 +10,9 @@ import (
 
 // Callbacks are those that a source's plugin exports; the others are nil. They are called by one
 // goroutine at a time. What they send is in the events that they return, of which Data and Name
-// count. OnRequestStart is called for each connection, and then exactly one of OnComplete and
-// OnError.
+// count. OnRequestStart is called for each connection, and then exactly one of OnComplete and OnError;
+// neither where the process ends before. Where a stream had come to its end by then, the next Run calls
+// OnComplete, again if need be, until what it sends is stored.
 type Callbacks struct {
 	// OnRequestStart is called before the request is sent.
 	OnRequestStart func(ctx context.Context, r abi.Response) error

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -80,6 +81,7 @@ func TestWhatOnErrorAnswers(t *testing.T) {
 		{"1 stops the source", config(), 1, []sourcetest.Reply{status(500), finished}, source.Stopped, 1, 0},
 		{"more is a wait", config(), 7000, []sourcetest.Reply{status(500), finished}, source.Done, 2, 7 * time.Second},
 		{"also where the policy gives up", config(), 7000, []sourcetest.Reply{status(404), finished}, source.Done, 2, 7 * time.Second},
+		{"and where the attempts are used up", with(func(c *source.Config) { c.Retry.Attempts = 1 }), 7000, []sourcetest.Reply{status(500), finished}, source.Done, 2, 7 * time.Second},
 		{"but it repeats no POST", post(config()), 7000, []sourcetest.Reply{status(500), finished}, source.Failed, 1, 0},
 		{"less is nothing", config(), -3, []sourcetest.Reply{status(404), finished}, source.Failed, 1, 0},
 	} {
@@ -296,4 +298,35 @@ func TestACompleteStreamsLastWordIsStored(t *testing.T) {
 			t.Errorf("stored %q", got)
 		}
 	})
+}
+
+func TestADroppedEventIsLoggedOnce(t *testing.T) {
+	long := abi.Event{Name: string(make([]byte, abi.MaxNameBytes+1)), Data: "cannot be stored"}
+	for _, tt := range []struct {
+		name    string
+		onError string
+		event   abi.Event
+		onEvent func(context.Context, source.Chunk) ([]abi.Event, bool, error)
+		lines   int
+	}{
+		{"the callback fails", source.ErrorDrop, abi.Event{Data: "event 3"}, shaping, 1},
+		{"what it sends cannot be stored", source.ErrorDrop, abi.Event{Data: "event 4"}, shaping, 1},
+		{"there is no callback", source.ErrorDrop, long, nil, 1},
+		{"the callback fails, and the event cannot be stored either", source.ErrorPass, abi.Event{Name: long.Name, Data: "event 3"}, shaping, 2},
+	} {
+		inBubble(t, sourcetest.Always(sourcetest.Reply{Body: body(tt.event, doneMark)}), func(w *world) {
+			var log strings.Builder
+			worker, err := source.NewWorker(source.WorkerConfig{
+				Source: with(func(c *source.Config) { c.OnError = tt.onError }), Client: w.client, Store: w.store,
+				Callbacks: source.Callbacks{OnEvent: tt.onEvent}, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := w.runFor(time.Hour, worker)
+			if n := strings.Count(log.String(), "level=WARN"); err != nil || s.Dropped != 1 || n != tt.lines {
+				t.Errorf("%s: %d dropped, %d lines, %v:\n%s", tt.name, s.Dropped, n, err, log.String())
+			}
+		})
+	}
 }

@@ -28,9 +28,9 @@ type ClientConfig struct {
 	// Hosts tells whether a host, in lower case and without port, may be reached; nil allows all.
 	Hosts func(host string) bool
 
-	// Secrets returns the value for {{secret.NAME}}; nil has none. An error that wraps ErrNoSecret
-	// is for good, others may pass.
-	Secrets func(ctx context.Context, name string) (string, error)
+	// Secrets returns the value for {{secret.NAME}} in a request to host, in lower case and without
+	// port; nil has none. An error that wraps ErrNoSecret or abi.Denied is for good, others may pass.
+	Secrets func(ctx context.Context, name, host string) (string, error)
 }
 
 // Client opens remote streams. It is safe for concurrent use.
@@ -68,27 +68,23 @@ func (c *Client) Connect(ctx context.Context, r Request) (*Stream, error) {
 	if err != nil {
 		return nil, &RequestError{Err: err}
 	}
-	secrets := &filler{lookup: c.config.Secrets}
+	secrets := &filler{}
 	clocks := startClocks(ctx, r)
 	response, err := c.send(clocks, r, secrets)
 	if err != nil {
 		clocks.stop()
-		return nil, err
+		return nil, secrets.hiddenIn(err)
 	}
 	stream, err := newStream(response, r, clocks, secrets)
 	if err != nil {
 		response.Body.Close()
 		clocks.stop()
-		return nil, err
+		return nil, secrets.hiddenIn(err)
 	}
 	return stream, nil
 }
 
 func (c *Client) send(clocks *clocks, r Request, secrets *filler) (*http.Response, error) {
-	filled, err := secrets.fill(clocks.ctx, r.Headers)
-	if err != nil {
-		return nil, &RequestError{Err: clocks.cause(err)}
-	}
 	var sent atomic.Bool
 	ctx := httptrace.WithClientTrace(clocks.ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { sent.Store(true) },
@@ -97,10 +93,14 @@ func (c *Client) send(clocks *clocks, r Request, secrets *filler) (*http.Respons
 	if err != nil {
 		return nil, &RequestError{Err: errors.New("request cannot be made")}
 	}
-	request.Header = r.header(filled)
 	if err := c.checkHost(request.URL); err != nil {
 		return nil, &RequestError{Err: err}
 	}
+	filled, err := secrets.fill(clocks.ctx, r.Headers, c.secretsFor(hostOf(request.URL)))
+	if err != nil {
+		return nil, &RequestError{Err: clocks.cause(err)}
+	}
+	request.Header = r.header(filled)
 	response, err := c.http.Do(request)
 	if err != nil {
 		return nil, &RequestError{Sent: sent.Load(), Err: describe(r, clocks.cause(withoutResolver(withoutURL(err))))}
@@ -108,17 +108,30 @@ func (c *Client) send(clocks *clocks, r Request, secrets *filler) (*http.Respons
 	return response, nil
 }
 
+// secretsFor returns the secrets for requests to host.
+func (c *Client) secretsFor(host string) func(ctx context.Context, name string) (string, error) {
+	return func(ctx context.Context, name string) (string, error) {
+		if c.config.Secrets == nil {
+			return "", ErrNoSecret
+		}
+		return c.config.Secrets(ctx, name, host)
+	}
+}
+
 // checkHost refuses hosts that are not for the tenant, before they are even looked up.
 func (c *Client) checkHost(u *url.URL) error {
 	if u.Scheme != "http" && u.Scheme != "https" {
 		return denied("scheme %q", u.Scheme)
 	}
-	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	host := hostOf(u)
 	if c.config.Hosts != nil && !c.config.Hosts(host) {
 		return denied("host %s", host)
 	}
 	return nil
 }
+
+// hostOf is a URL's host in lower case, without port and without the dot of a name that is complete.
+func hostOf(u *url.URL) string { return strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")) }
 
 // withoutURL returns what is in an error of net/http, whose text has the whole URL.
 func withoutURL(err error) error {
@@ -157,7 +170,7 @@ func newStream(response *http.Response, r Request, clocks *clocks, secrets *fill
 			body = response.Body
 		}
 		defer body.Close()
-		return nil, newStatusError(response, body, secrets.hidden)
+		return nil, newStatusError(response, body, secrets)
 	}
 	if err != nil {
 		return nil, &RequestError{Sent: true, Err: err}
@@ -165,10 +178,10 @@ func newStream(response *http.Response, r Request, clocks *clocks, secrets *fill
 	clocks.opened()
 	s := &Stream{
 		response: abi.Response{
-			URL: response.Request.URL.String(), Status: response.StatusCode,
-			Headers: plainHeaders(response.Header), LastEventID: r.LastEventID,
+			URL: secrets.hidden(response.Request.URL.String()), Status: response.StatusCode,
+			Headers: secrets.plain(response.Header), LastEventID: r.LastEventID,
 		},
-		body: body, clocks: clocks, lastID: r.LastEventID,
+		body: body, clocks: clocks, secrets: secrets, lastID: r.LastEventID,
 	}
 	if r.SSE || isEventStream(response.Header.Get("Content-Type")) {
 		s.events = sse.NewParser(r.MaxEventBytes)

@@ -29,40 +29,38 @@ const (
 // Config is what users set of a source. Names and meanings are those of the HTTP API; times are
 // milliseconds. A zero field takes its default.
 type Config struct {
-	URL     string            `json:"url"`
-	Method  string            `json:"method,omitempty"`  // GET, POST, PUT or PATCH; default GET
-	Headers map[string]string `json:"headers,omitempty"` // values may hold {{secret.NAME}}
-	Body    json.RawMessage   `json:"body,omitempty"`    // a string is sent as it is, all else as JSON
+	URL     string            `json:"url" doc:"http:// or https://, without a user and password" example:"https://stream.wikimedia.org/v2/stream/recentchange"`
+	Method  string            `json:"method,omitempty" doc:"GET (the default), POST, PUT or PATCH"`
+	Headers map[string]string `json:"headers,omitempty" doc:"Up to 64; {{secret.NAME}} in a value stands for the tenant's secret"`
+	Body    json.RawMessage   `json:"body,omitempty" doc:"A string is sent as it is, all else as JSON"`
 
-	SSE         bool     `json:"sse,omitempty"`         // read as event stream whatever its content type
-	Subject     string   `json:"subject"`               // may hold {event}
-	Events      []string `json:"events,omitempty"`      // names to take; none takes all
-	Plugin      string   `json:"plugin,omitempty"`      // its callbacks
-	LastEventID string   `json:"lastEventId,omitempty"` // for the first connection
+	SSE         bool     `json:"sse,omitempty" doc:"Read the answer as Server-Sent Events whatever its content type"`
+	Subject     string   `json:"subject" doc:"Where events are stored; {event} stands for the event's name" example:"wiki.{event}"`
+	Events      []string `json:"events,omitempty" doc:"Names of the events to take; none takes all"`
+	Plugin      string   `json:"plugin,omitempty" doc:"Its callbacks: name, name@3 or name@sha256:…"`
+	LastEventID string   `json:"lastEventId,omitempty" doc:"Sent with the first request"`
 
-	// Done is the end mark: the data or the name of a complete stream's last event. With an empty
-	// one a stream is complete when it ends without being cut. Absent it is [DONE], and empty for
-	// content that comes line by line.
-	Done    *string `json:"done,omitempty"`
-	OnDone  string  `json:"onDone,omitempty"`  // default stop
-	OnError string  `json:"onError,omitempty"` // of a callback; default drop
-	Dedupe  bool    `json:"dedupe,omitempty"`  // of equal events within two minutes, store the first
+	// Absent, Done is [DONE], and empty for content that comes line by line.
+	Done    *string `json:"done,omitempty" doc:"The end mark: the data or the name of a complete stream's last event; default [DONE]. Empty, a stream is complete when it ends without being cut, which is also the default for lines"`
+	OnDone  string  `json:"onDone,omitempty" doc:"Once a stream is complete: stop (the default), or restart"`
+	OnError string  `json:"onError,omitempty" doc:"When a callback fails on an event: drop it (the default), pass it on unchanged, or close the source"`
+	Dedupe  bool    `json:"dedupe,omitempty" doc:"Of events that are equal in id, name and data within two minutes, store the first"`
 
-	ConnectTimeout int64 `json:"connectTimeout,omitempty"` // until the response's headers; default 15000
-	IdleTimeout    int64 `json:"idleTimeout,omitempty"`    // without a byte; 0 is none
-	Timeout        int64 `json:"timeout,omitempty"`        // of a whole connection, which is made anew then; 0 is none
-	MaxEventBytes  int   `json:"maxEventBytes,omitempty"`  // of data, or a line; default and most 1 MiB
+	ConnectTimeout int64 `json:"connectTimeout,omitempty" doc:"Milliseconds until the answer's headers; default 15000, at most a day"`
+	IdleTimeout    int64 `json:"idleTimeout,omitempty" doc:"Milliseconds without a byte, at most a day; 0 is none"`
+	Timeout        int64 `json:"timeout,omitempty" doc:"Milliseconds of a whole connection, at most a day; the next one follows. 0 is none"`
+	MaxEventBytes  int   `json:"maxEventBytes,omitempty" doc:"Of an event's data, or a line; default and most 1 MiB"`
 
-	Retry Retry `json:"retry,omitzero"`
+	Retry Retry `json:"retry,omitzero" doc:"How it comes back once it has lost its stream"`
 }
 
 // Retry says how a source that has lost its stream comes back. Times are milliseconds.
 type Retry struct {
-	Initial    int64    `json:"initial,omitempty"`    // first wait, until the remote sets another; default 1000
-	Max        int64    `json:"max,omitempty"`        // to which waits double; default 60000
-	Jitter     *float64 `json:"jitter,omitempty"`     // a wait is longer by up to this part of it, 0 to 1; default 0.5
-	Attempts   int      `json:"attempts,omitempty"`   // after so many without an event the source fails; 0 is never
-	RepeatPost bool     `json:"repeatPost,omitempty"` // repeat requests other than GET once they were sent
+	Initial    int64    `json:"initial,omitempty" doc:"First wait in milliseconds, default 1000; a retry: of the remote replaces it"`
+	Max        int64    `json:"max,omitempty" doc:"Milliseconds to which waits double; default 60000, at most a day"`
+	Jitter     *float64 `json:"jitter,omitempty" doc:"A wait is longer by up to this part of it, 0 to 1; default 0.5"`
+	Attempts   int      `json:"attempts,omitempty" doc:"After so many in a row without an event the source has failed; 0 is no limit"`
+	RepeatPost bool     `json:"repeatPost,omitempty" doc:"Send a request other than GET again after it was sent once"`
 }
 
 // DefaultDone is the end mark of a source that sets none.

@@ -63,6 +63,13 @@ type CallbackError struct {
 func (e *CallbackError) Error() string { return e.Callback + ": " + e.Err.Error() }
 func (e *CallbackError) Unwrap() error { return e.Err }
 
+// storeError is the error for a store that does not answer, or that another owner has written to. The
+// remote has no part in it.
+type storeError struct{ err error }
+
+func (e *storeError) Error() string { return e.err.Error() }
+func (e *storeError) Unwrap() error { return e.err }
+
 // permanent tells whether err will come again however often the request is repeated, so that the
 // source fails.
 func permanent(err error) bool {

@@ -27,7 +27,7 @@ func Subject(template, name string) string { return subject(template, name) }
 
 // ReadLines cuts pieces, one after the other, into lines. The stream ends with its last piece.
 func ReadLines(max int, pieces ...[]byte) ([]string, error) {
-	s := &Stream{events: newLines(max), byLine: true, clocks: &clocks{ctx: context.Background()}, body: io.NopCloser(&piecesReader{pieces})}
+	s := &Stream{events: newLines(max), byLine: true, clocks: &clocks{ctx: context.Background()}, secrets: &filler{}, body: io.NopCloser(&piecesReader{pieces})}
 	var all []string
 	for {
 		e, err := s.Next()

@@ -59,7 +59,7 @@ func (g guard) check(addr netip.Addr) error {
 	case within(never, ip):
 		return denied("address %s is link-local, metadata or no single host", addr)
 	case !g.allowPrivate && within(private, ip):
-		return denied("address %s is private or loopback", addr)
+		return denied("address %s is private or loopback, and the server runs without --allow-private-outbound", addr)
 	}
 	return nil
 }

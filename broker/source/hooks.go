@@ -37,7 +37,8 @@ func (r *run) take(ctx context.Context, stream *Stream, e abi.Event) ([]Output, 
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	if callback := (*CallbackError)(nil); errors.As(err, &callback) {
+	callback := (*CallbackError)(nil)
+	if errors.As(err, &callback) {
 		if err := r.tolerate(callback.Callback, callback.Err); err != nil {
 			return nil, err
 		}
@@ -46,7 +47,9 @@ func (r *run) take(ctx context.Context, stream *Stream, e abi.Event) ([]Output, 
 		}
 	}
 	if err != nil { // one bad event does not end the stream
-		r.log.Warn("event dropped", "error", err)
+		if !errors.Is(err, callback) { // which is logged already
+			r.log.Warn("event dropped", "error", err)
+		}
 		r.board.change(func(s *Status) { s.Dropped++ })
 		return nil, nil
 	}
@@ -97,22 +100,40 @@ func (r *run) shape(ctx context.Context, stream *Stream, e abi.Event) ([]Output,
 	return out, nil
 }
 
-// complete runs OnComplete, and says what becomes of the source.
+// complete runs OnComplete, and says what becomes of the source. That the stream has ended is stored
+// before, and that OnComplete was run with what it sent: whoever finds the one without the other runs
+// it again.
 func (r *run) complete(ctx context.Context, onDone string) verdict {
-	if r.callbacks.OnComplete != nil {
-		ctx, cancel := lastly(ctx)
-		defer cancel()
-		sends, err := r.callbacks.OnComplete(ctx, r.response)
-		if err := r.finish(ctx, abi.OnComplete, sends, err); err != nil {
-			r.note(err)
-			return verdict{state: Failed, err: err}
-		}
+	last, cancel := lastly(ctx)
+	defer cancel()
+	out, err := r.lastWord(last)
+	if err == nil {
+		err = r.append(last, out, Cursor{Ended: true, Complete: true})
+	}
+	if store := (*storeError)(nil); errors.As(err, &store) {
+		return r.storeFailed(ctx, err)
+	}
+	if err != nil {
+		r.note(err)
+		return verdict{state: Failed, err: err}
 	}
 	if onDone == DoneRestart {
 		r.backoff.progress()
 		return verdict{state: Waiting, wait: r.backoff.again()}
 	}
 	return verdict{state: Done}
+}
+
+// lastWord returns what OnComplete sends.
+func (r *run) lastWord(ctx context.Context) ([]Output, error) {
+	if r.callbacks.OnComplete == nil {
+		return nil, nil
+	}
+	if err := r.append(ctx, nil, Cursor{Ended: true}); err != nil {
+		return nil, err
+	}
+	sends, err := r.callbacks.OnComplete(ctx, r.response)
+	return r.lastOutputs(abi.OnComplete, sends, err)
 }
 
 // fail runs OnError for a connection that ended with cause, and returns its answer. When it fails
@@ -125,8 +146,10 @@ func (r *run) fail(ctx context.Context, cause error) int32 {
 	ctx, cancel := lastly(ctx)
 	defer cancel()
 	sends, answer, failed := r.callbacks.OnError(ctx, r.response)
-	if err := r.finish(ctx, abi.OnError, sends, failed); err != nil {
-		r.log.Warn("source could not tell of its error", "error", err)
+	if out, err := r.lastOutputs(abi.OnError, sends, failed); err == nil { // or it was logged
+		if err := r.append(ctx, out, r.cursor); err != nil {
+			r.log.Warn("source could not tell of its error", "error", err)
+		}
 	}
 	if failed != nil {
 		return Decide
@@ -134,16 +157,16 @@ func (r *run) fail(ctx context.Context, cause error) int32 {
 	return answer
 }
 
-// finish stores what the last callback of a connection sent.
-func (r *run) finish(ctx context.Context, callback string, sends []abi.Event, err error) error {
+// lastOutputs are those of the last callback of a connection, none if it failed.
+func (r *run) lastOutputs(callback string, sends []abi.Event, err error) ([]Output, error) {
 	if err != nil {
-		return r.tolerate(callback, err)
+		return nil, r.tolerate(callback, err)
 	}
 	out, err := outputs(r.config.Subject, sends)
 	if err != nil {
-		return r.tolerate(callback, err)
+		return nil, r.tolerate(callback, err)
 	}
-	return r.append(ctx, out, r.cursor.Complete)
+	return out, nil
 }
 
 // lastly returns a context for the last callback of a connection, which is called of a stopped

@@ -54,7 +54,7 @@ func (m *memory) Append(ctx context.Context, at source.Cursor, outputs []source.
 	m.store(outputs)
 	m.last, m.lastAt = slices.Clone(outputs), at.Revision
 	m.cursor.Revision++
-	m.cursor.LastEventID, m.cursor.Complete = to.LastEventID, to.Complete
+	m.cursor.LastEventID, m.cursor.Ended, m.cursor.Complete = to.LastEventID, to.Ended, to.Complete
 	m.batches++
 	return m.cursor, m.failAt("after")
 }

@@ -94,8 +94,9 @@ func TestAddressIsCheckedWhereItIsDialled(t *testing.T) {
 		}
 	}
 	for _, host := range []string{"127.0.0.1", "localhost"} { // names that surely resolve
-		if _, err := read(t, strict, source.Request{URL: "http://" + host + port}); !errors.Is(err, abi.Denied) {
-			t.Errorf("%s: %v, want denied", host, err)
+		_, err := read(t, strict, source.Request{URL: "http://" + host + port})
+		if !errors.Is(err, abi.Denied) || !strings.Contains(err.Error(), "--allow-private-outbound") {
+			t.Errorf("%s: %v, want denied, and how to allow it", host, err)
 		}
 	}
 	if n := server.Counts().Connections; n != 0 {

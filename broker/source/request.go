@@ -61,13 +61,23 @@ func (r Request) header(filled http.Header) http.Header {
 		h.Set("Content-Type", r.ContentType)
 	}
 	for name, values := range filled {
-		h[name] = values
+		h[spelling(r.Method, name)] = values
 	}
 	h.Set("Accept-Encoding", acceptEncoding)
 	if r.LastEventID != "" {
 		h.Set("Last-Event-ID", r.LastEventID)
 	}
 	return h
+}
+
+// spelling is how a header's name is written. net/http repeats a request on a connection that breaks,
+// though the remote may have acted on it, if its header has one of two names. Other spellings of them,
+// which mean the same, it does not know.
+func spelling(method, name string) string {
+	if method != http.MethodGet && (name == "Idempotency-Key" || name == "X-Idempotency-Key") {
+		return strings.ToLower(name)
+	}
+	return name
 }
 
 func (r Request) body() io.Reader {

@@ -49,14 +49,14 @@ func (e *StatusError) refused() bool {
 // statusOverloaded is what AI providers answer when they take on no more.
 const statusOverloaded = 529
 
-func newStatusError(r *http.Response, body io.Reader, hidden func(string) string) *StatusError {
+func newStatusError(r *http.Response, body io.Reader, secrets *filler) *StatusError {
 	// The body may stall or break off. What there is of it is told. More is read than is kept, so
 	// that no secret is hidden from its search by being cut.
 	text, _ := io.ReadAll(io.LimitReader(body, 2*maxErrorBody))
 	return &StatusError{
 		Status:     r.StatusCode,
-		Headers:    plainHeaders(r.Header),
-		Body:       start(hidden(strings.ToValidUTF8(string(text), "\uFFFD")), maxErrorBody),
+		Headers:    secrets.plain(r.Header),
+		Body:       start(secrets.hidden(strings.ToValidUTF8(string(text), "\uFFFD")), maxErrorBody),
 		RetryAfter: retryAfter(r.Header.Get("Retry-After"), time.Now()),
 	}
 }
@@ -84,12 +84,4 @@ func retryAfter(value string, now time.Time) time.Duration {
 		return 0
 	}
 	return min(max(date.Sub(now), 0), maxWait)
-}
-
-func plainHeaders(h http.Header) map[string]string {
-	plain := make(map[string]string, len(h))
-	for name, values := range h {
-		plain[name] = strings.ToValidUTF8(strings.Join(values, ", "), "\uFFFD")
-	}
-	return plain
 }

@@ -12,7 +12,8 @@ import (
 )
 
 // storePatience is how long a connection is held up by a store that does not answer. The remote
-// waits meanwhile; giving up earlier would cost an answer that is not asked for twice.
+// waits meanwhile. One whose request is not repeated is held up for as long as it takes: giving up
+// would cost an answer that is not asked for twice.
 const storePatience = time.Minute
 
 // noteEvery is how often a position is stored that no output leads to.
@@ -27,8 +28,9 @@ type run struct {
 	noted   string    // the lastID that a later process would begin with
 	stored  time.Time // when noted was
 	backoff backoff
-	begun   bool // the cursor has been read
-	sent    bool // a request of an earlier run, which must not be repeated
+	begun   bool  // the cursor has been read
+	sent    bool  // a request that must not be repeated may have been acted upon
+	lost    error // why the last connection was let go of, if OnError is still to be told
 
 	// Of the connection at hand.
 	request  Request
@@ -42,21 +44,14 @@ type run struct {
 // connect makes one connection and takes what comes of it until it ends.
 func (r *run) connect(ctx context.Context) verdict {
 	r.board.enter(Connecting)
+	r.sending = false
 	if err := r.load(ctx); err != nil {
 		return r.storeFailed(ctx, err)
 	}
-	if r.cursor.Complete && r.config.OnDone == DoneStop {
-		return verdict{state: Done} // by a run that ended before it could say so
+	if next, over := r.settled(ctx); over {
+		return next
 	}
-	r.sending, r.number, r.counted = false, 0, 0
-	r.backoff.moved = false
-	r.batch.reset()
-	r.request = r.config.request(r.lastID)
-	r.response = abi.Response{URL: r.config.URL, Attempts: r.backoff.failures + 1, LastEventID: r.lastID}
-	r.board.change(func(s *Status) {
-		s.Connections++
-		s.Attempts = r.response.Attempts
-	})
+	r.begin()
 	err := r.requestStart(ctx)
 	if err == nil {
 		err = r.exchange(ctx)
@@ -73,8 +68,44 @@ func (r *run) connect(ctx context.Context) verdict {
 		r.fail(ctx, ErrStopped)
 		return verdict{state: Stopped, err: context.Cause(ctx)}
 	}
+	if store := (*storeError)(nil); errors.As(err, &store) {
+		r.lost = err
+		return r.storeFailed(ctx, err)
+	}
 	r.note(err)
 	return r.decide(err, r.fail(ctx, err))
+}
+
+// settled does what is left to do of the last connection, which this run or one before it made. over
+// is true if no other follows at once.
+func (r *run) settled(ctx context.Context) (next verdict, over bool) {
+	lost := r.lost
+	r.lost = nil
+	switch {
+	case r.cursor.Ended && !r.cursor.Complete:
+		if r.response.URL == "" { // the connection was an earlier run's, which took the rest with it
+			r.response = abi.Response{URL: r.config.URL, LastEventID: r.lastID}
+		}
+		return r.complete(ctx, r.config.OnDone), true
+	case r.cursor.Complete && r.config.OnDone == DoneStop:
+		return verdict{state: Done}, true
+	case lost != nil && r.fail(ctx, lost) == Stop:
+		return verdict{state: Stopped}, true
+	}
+	return verdict{}, false
+}
+
+// begin forgets the last connection.
+func (r *run) begin() {
+	r.number, r.counted = 0, 0
+	r.backoff.moved = false
+	r.batch.reset()
+	r.request = r.config.request(r.lastID)
+	r.response = abi.Response{URL: r.config.URL, Attempts: r.backoff.failures + 1, LastEventID: r.lastID}
+	r.board.change(func(s *Status) {
+		s.Connections++
+		s.Attempts = r.response.Attempts
+	})
 }
 
 // load reads the cursor, if it may be another than the one at hand.
@@ -98,10 +129,14 @@ func (r *run) load(ctx context.Context) error {
 	return nil
 }
 
-// storeFailed waits for the store. It counts as no attempt, since there was no connection.
+// storeFailed waits for the store. It counts as no attempt, since the remote did nothing wrong. A
+// request that was sent meanwhile and must not be repeated is not.
 func (r *run) storeFailed(ctx context.Context, err error) verdict {
 	if ctx.Err() != nil {
 		return verdict{state: Stopped, err: context.Cause(ctx)}
+	}
+	if r.sending && !r.config.repeatable() {
+		r.sent = true
 	}
 	r.note(err)
 	return verdict{state: Waiting, wait: r.backoff.again()}
@@ -157,7 +192,7 @@ func (r *run) claim(ctx context.Context) error {
 		if errors.Is(err, ErrConflict) {
 			r.begun = false // the mark of another owner is not this run's
 		}
-		return fmt.Errorf("mark request: %w", err)
+		return &storeError{fmt.Errorf("mark request: %w", err)}
 	}
 	r.cursor = cursor
 	return nil
@@ -198,12 +233,12 @@ func (r *run) ended(stream *Stream, err error) error {
 	return nil
 }
 
-// flush stores the batch, of which the end mark is the last if complete.
-func (r *run) flush(ctx context.Context, stream *Stream, complete bool) error {
+// flush stores the batch, whose last event is the end mark if ended.
+func (r *run) flush(ctx context.Context, stream *Stream, ended bool) error {
 	if r.batch.events == 0 {
 		return nil
 	}
-	if err := r.append(ctx, r.batch.outputs, complete); err != nil {
+	if err := r.append(ctx, r.batch.outputs, Cursor{Ended: ended, Complete: ended && r.callbacks.OnComplete == nil}); err != nil {
 		return err
 	}
 	r.backoff.progress()
@@ -224,26 +259,27 @@ func (r *run) keepPosition(ctx context.Context) {
 	}
 	ctx, cancel := lastly(ctx)
 	defer cancel()
-	if err := r.persist(ctx, nil, r.cursor.Complete); err != nil {
+	if err := r.persist(ctx, nil, r.cursor); err != nil {
 		r.log.Warn("position is not stored", "error", err)
 	}
 }
 
-// append stores outputs with where they lead up to. Without any it stores that now and then.
-func (r *run) append(ctx context.Context, outputs []Output, complete bool) error {
-	if len(outputs) == 0 && complete == r.cursor.Complete && (r.lastID == r.noted || time.Since(r.stored) < noteEvery) {
+// append stores outputs with where they lead up to: Ended and Complete of to, and lastID. Without
+// any outputs it stores lastID now and then.
+func (r *run) append(ctx context.Context, outputs []Output, to Cursor) error {
+	same := to.Ended == r.cursor.Ended && to.Complete == r.cursor.Complete
+	if len(outputs) == 0 && same && (r.lastID == r.noted || time.Since(r.stored) < noteEvery) {
 		return nil
 	}
-	return r.persist(ctx, outputs, complete)
+	return r.persist(ctx, outputs, to)
 }
 
-// persist stores outputs and position. It repeats what the store does not answer to.
-func (r *run) persist(ctx context.Context, outputs []Output, complete bool) error {
-	ctx, cancel := context.WithTimeout(ctx, storePatience)
-	defer cancel()
-	to := Cursor{LastEventID: r.lastID, Complete: complete}
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		cursor, err := r.store.Append(ctx, r.cursor, outputs, to)
+// persist is append without leaving anything out. The error is a *storeError, behind which the cursor
+// has to be read again.
+func (r *run) persist(ctx context.Context, outputs []Output, to Cursor) error {
+	to.LastEventID = r.lastID
+	for {
+		cursor, err := r.persistIn(ctx, storePatience, outputs, to)
 		if err == nil {
 			r.cursor, r.noted, r.stored = cursor, to.LastEventID, time.Now()
 			r.board.change(func(s *Status) {
@@ -252,9 +288,23 @@ func (r *run) persist(ctx context.Context, outputs []Output, complete bool) erro
 			})
 			return nil
 		}
-		if errors.Is(err, ErrConflict) || !pause(ctx, wait) {
+		err = fmt.Errorf("store events: %w", err)
+		if ctx.Err() != nil || errors.Is(err, ErrConflict) || r.config.repeatable() {
 			r.loaded = false
-			return fmt.Errorf("store events: %w", err)
+			return &storeError{err}
+		}
+		r.note(err)
+	}
+}
+
+// persistIn repeats what the store does not answer to, for a while.
+func (r *run) persistIn(ctx context.Context, patience time.Duration, outputs []Output, to Cursor) (Cursor, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		cursor, err := r.store.Append(ctx, r.cursor, outputs, to)
+		if err == nil || errors.Is(err, ErrConflict) || !pause(ctx, wait) {
+			return cursor, err
 		}
 	}
 }
@@ -296,17 +346,17 @@ func (r *run) decide(err error, answer int32) verdict {
 		asked = status.RetryAfter
 	}
 	wait, more := r.backoff.fail(asked)
-	if !more {
-		return verdict{state: Failed, err: fmt.Errorf("%d attempts in a row: %w", r.backoff.failures, err)}
-	}
-	if answer > Stop {
+	switch {
+	case answer > Stop: // it has the last word, also where the policy would give up
 		wait = time.Duration(answer) * time.Millisecond
+	case !more:
+		return verdict{state: Failed, err: fmt.Errorf("%d attempts in a row: %w", r.backoff.failures, err)}
 	}
 	return verdict{state: Waiting, wait: wait}
 }
 
 // note keeps err for the status and the log.
 func (r *run) note(err error) {
-	r.board.change(func(s *Status) { s.LastError = err.Error() })
+	r.board.change(func(s *Status) { s.LastError = start(err.Error(), maxErrorText) })
 	r.log.Warn("source met an error", "error", err)
 }

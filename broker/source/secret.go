@@ -1,9 +1,12 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/millrace/millrace/abi"
@@ -44,17 +47,23 @@ func checkTemplate(field, value string) error {
 
 // filler fills secrets into headers, and takes them out of what the remote says.
 type filler struct {
-	lookup func(ctx context.Context, name string) (string, error)
-	hide   []string // what stands for each secret that was filled in
+	filled []filledSecret // longest value first
 }
 
-// fill returns headers by canonical name, with their secrets.
-func (f *filler) fill(ctx context.Context, headers map[string]string) (http.Header, error) {
+// filledSecret is the value that a request has for a secret.
+type filledSecret struct{ name, value string }
+
+// fill returns headers by canonical name, with the secrets that lookup has.
+func (f *filler) fill(ctx context.Context, headers map[string]string, lookup func(ctx context.Context, name string) (string, error)) (http.Header, error) {
 	h := make(http.Header, len(headers))
 	for name, value := range headers {
 		var b strings.Builder
 		err := eachSecret(value, func(text string) { b.WriteString(text) }, func(secret string) error {
-			plain, err := f.secret(ctx, secret)
+			plain, err := lookup(ctx, secret)
+			if err != nil {
+				return fmt.Errorf("secret %s: %w", secret, err)
+			}
+			plain, err = f.take(secret, plain)
 			b.WriteString(plain)
 			return err
 		})
@@ -66,27 +75,64 @@ func (f *filler) fill(ctx context.Context, headers map[string]string) (http.Head
 	return h, nil
 }
 
-func (f *filler) secret(ctx context.Context, name string) (string, error) {
-	if f.lookup == nil {
-		return "", fmt.Errorf("secret %s: %w", name, ErrNoSecret)
-	}
-	plain, err := f.lookup(ctx, name)
-	if err != nil {
-		return "", fmt.Errorf("secret %s: %w", name, err)
-	}
-	if plain = strings.TrimSpace(plain); !isValue(plain) {
+// take returns a secret's value as it is sent, and keeps it to know it again.
+func (f *filler) take(name, value string) (string, error) {
+	value = strings.TrimSpace(value)
+	if !isValue(value) {
 		return "", invalid("headers", "need the secret %s, which has a control character in it", name)
 	}
-	if plain != "" {
-		f.hide = append(f.hide, plain, "{{secret."+name+"}}")
+	if value != "" {
+		f.filled = append(f.filled, filledSecret{name, value})
+		slices.SortFunc(f.filled, func(a, b filledSecret) int { return cmp.Compare(len(b.value), len(a.value)) })
 	}
-	return plain, nil
+	return value, nil
 }
 
-// hidden returns text with the names of secrets in place of their values.
+// hidden returns text with the names of secrets in place of their values, also where white space or
+// the like in them is written as a URL writes it.
 func (f *filler) hidden(text string) string {
-	if len(f.hide) == 0 {
+	if len(f.filled) == 0 {
 		return text
 	}
-	return strings.NewReplacer(f.hide...).Replace(text)
+	var pairs []string
+	for _, s := range f.filled {
+		name := secretOpen + s.name + secretClose
+		pairs = append(pairs, s.value, name)
+		for _, escaped := range []string{url.QueryEscape(s.value), url.PathEscape(s.value)} {
+			if escaped != s.value {
+				pairs = append(pairs, escaped, name)
+			}
+		}
+	}
+	return strings.NewReplacer(pairs...).Replace(text)
 }
+
+// plain is a response's header, each name once, with secrets hidden.
+func (f *filler) plain(h http.Header) map[string]string {
+	plain := make(map[string]string, len(h))
+	for name, values := range h {
+		plain[name] = f.hidden(strings.ToValidUTF8(strings.Join(values, ", "), "\uFFFD"))
+	}
+	return plain
+}
+
+// hiddenIn returns err with secrets hidden in its text. It may have parts of what the remote said.
+func (f *filler) hiddenIn(err error) error {
+	if err == nil || len(f.filled) == 0 {
+		return err
+	}
+	text := err.Error()
+	if hidden := f.hidden(text); hidden != text {
+		return &hidingError{err, hidden}
+	}
+	return err
+}
+
+// hidingError is an error with another text.
+type hidingError struct {
+	err  error
+	text string
+}
+
+func (e *hidingError) Error() string { return e.text }
+func (e *hidingError) Unwrap() error { return e.err }

@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// maxErrorText is how much of an error a Status has.
+const maxErrorText = 4 << 10
+
 // State is where a source stands.
 type State string
 
@@ -20,18 +23,18 @@ const (
 
 // Status is what a source tells of itself. The counts are those since its Worker was made.
 type Status struct {
-	State       State     `json:"state"`
-	Node        string    `json:"node,omitempty"`
-	LastEventID string    `json:"lastEventId,omitempty"` // as it was stored last, or set to begin with
-	Events      uint64    `json:"events"`                // received and taken care of
-	Stored      uint64    `json:"stored"`                // outputs in history
-	Dropped     uint64    `json:"dropped"`               // events that could not be stored, or whose callback failed
-	Bytes       uint64    `json:"bytes"`                 // received, decoded
-	Connections uint64    `json:"connections"`           // requests, successful or not
-	Attempts    int       `json:"attempts"`              // in a row without an event
-	NextAttempt time.Time `json:"nextAttempt,omitzero"`  // while waiting
-	LastError   string    `json:"lastError,omitempty"`   // of this run, also one that was got over
-	LagMs       int64     `json:"lagMs"`                 // from receiving to having stored, for the oldest of the last batch
+	State       State     `json:"state" doc:"connecting, open, waiting, done, stopped or failed"`
+	Node        string    `json:"node,omitempty" doc:"That runs it, or did last"`
+	LastEventID string    `json:"lastEventId,omitempty" doc:"Of what was stored last, or what it is to begin after"`
+	Events      uint64    `json:"events" doc:"Received and taken care of"`
+	Stored      uint64    `json:"stored" doc:"Events in history that came of them"`
+	Dropped     uint64    `json:"dropped" doc:"Events that could not be stored, or whose callback failed"`
+	Bytes       uint64    `json:"bytes" doc:"Received, decoded"`
+	Connections uint64    `json:"connections" doc:"Requests, successful or not"`
+	Attempts    int       `json:"attempts" doc:"In a row without an event"`
+	NextAttempt time.Time `json:"nextAttempt,omitzero" doc:"While waiting"`
+	LastError   string    `json:"lastError,omitempty" doc:"Of this run, also one that was got over; at most 4 KiB"`
+	LagMs       int64     `json:"lagMs" doc:"Milliseconds from receiving to having stored, for the oldest of the last batch"`
 }
 
 // board is a Status that many may read while its worker changes it.

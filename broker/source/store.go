@@ -14,7 +14,8 @@ type Cursor struct {
 	Revision    uint64 // the Store's own: grows with each Append; 0 is a source that has stored nothing
 	LastEventID string // what the next connection resumes after
 	Sent        bool   // a request that must not be repeated may have been sent
-	Complete    bool   // the stream's end mark has been stored
+	Ended       bool   // the stream came to its end, and all of it has been stored
+	Complete    bool   // so has what OnComplete sent then
 }
 
 // Output is an event to store.
@@ -32,9 +33,9 @@ type Store interface {
 	// Cursor returns the cursor that the last Append or MarkSent stored.
 	Cursor(ctx context.Context) (Cursor, error)
 
-	// Append stores outputs, in order, together with the LastEventID and Complete of to, where they
-	// lead: all of it or nothing. There are at most MaxOutputs, perhaps none. It returns the new cursor, with Sent
-	// as in at. If the stored cursor is not at any more, the error wraps ErrConflict.
+	// Append stores outputs, in order, together with the LastEventID, Ended and Complete of to, where
+	// they lead: all of it or nothing. There are at most MaxOutputs, perhaps none. It returns the new
+	// cursor, with Sent as in at. If the stored cursor is not at any more, the error wraps ErrConflict.
 	//
 	// After any other error it is open whether they were stored. Append is then called again with
 	// the same arguments, and returns the cursor of the first call if that had stored them.
@@ -43,7 +44,7 @@ type Store interface {
 	// MarkSent stores that the source's request is about to be sent, and returns the cursor with
 	// Sent set. It must be stored before MarkSent returns, for a request that is never repeated, not
 	// by another process either. It can be called again after an error. Whoever starts the source
-	// anew, at a user's word, resets Sent and Complete.
+	// anew, at a user's word, resets Sent, Ended and Complete.
 	MarkSent(ctx context.Context, at Cursor) (Cursor, error)
 }
 

@@ -31,6 +31,7 @@ type Stream struct {
 	response abi.Response
 	body     io.ReadCloser
 	clocks   *clocks
+	secrets  *filler // what errors must not tell
 	events   cutter
 	byLine   bool
 
@@ -122,6 +123,7 @@ func (s *Stream) fill() {
 		if n == 0 && s.err == nil {
 			continue
 		}
+		s.err = s.secrets.hiddenIn(s.err)
 		s.take(n)
 		return
 	}

@@ -79,9 +79,9 @@ func checkReserved(m *Module) error {
 	return nil
 }
 
-// added is the number of imports that Meter adds. They follow the module's own, so that all its own
+// Added is the number of imports that Meter adds. They follow the module's own, so that all its own
 // functions move by as much.
-const added = 2
+const Added = 2
 
 // rewriter makes the metered module.
 type rewriter struct {
@@ -118,7 +118,7 @@ func newRewriter(m *Module, c Metering) *rewriter {
 	out.Imports = append(slices.Clone(m.Imports),
 		Import{Module: MeterModule, Name: Refill, Type: r.typ(FuncType{Results: []ValueType{I64}})},
 		Import{Module: MeterModule, Name: Overflow, Type: r.typ(FuncType{})})
-	out.imported[KindFunction] += added
+	out.imported[KindFunction] += Added
 	for _, s := range m.shapes {
 		r.used |= s.uses
 	}
@@ -170,7 +170,7 @@ func typeKey(t FuncType) string {
 // shift is the new index of one of the module's functions.
 func (r *rewriter) shift(function uint32) uint32 {
 	if function >= r.imported {
-		return function + added
+		return function + Added
 	}
 	return function
 }

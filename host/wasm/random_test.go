@@ -16,8 +16,8 @@ import (
 	"github.com/tetratelabs/wazero/api"
 )
 
-// TestRandomModules makes modules of noise with binaryen's wasm-opt and compares what they do plain
-// and metered. In the short form it makes 60, with -long 3,000.
+// TestRandomModules makes modules of noise with binaryen's wasm-opt and compares what they do plain,
+// metered, and metered from a snapshot. In the short form it makes 60, with -long 3,000.
 func TestRandomModules(t *testing.T) {
 	tool, err := exec.LookPath("wasm-opt")
 	if err != nil {
@@ -28,17 +28,25 @@ func TestRandomModules(t *testing.T) {
 		n = 3000
 	}
 	dir := t.TempDir()
-	compared := 0
+	compared, snapshots := 0, 0
 	for seed := range n {
 		b, err := randomModule(tool, dir, uint64(seed))
 		if err != nil {
 			t.Fatal(err)
 		}
-		compared += compareRandom(t, seed, b)
+		code, err := metered(b)
+		if err != nil {
+			t.Errorf("seed %d: %v", seed, err)
+			continue
+		}
+		compared += compareRandom(t, fmt.Sprintf("seed %d, metered", seed), b, newRandomSide(t, b), newRandomSide(t, code))
+		if s, _ := decode(t, b).Seed(); s != nil {
+			snapshots += compareRandom(t, fmt.Sprintf("seed %d, from a snapshot", seed), b, plainSide(t, b, s), restoredSide(t, s))
+		}
 	}
-	t.Logf("%d calls in %d modules", compared, n)
-	if compared < n {
-		t.Errorf("only %d calls were compared", compared)
+	t.Logf("%d calls in %d modules, %d from snapshots", compared, n, snapshots)
+	if compared < n || snapshots < n {
+		t.Errorf("only %d calls were compared, %d from snapshots", compared, snapshots)
 	}
 }
 
@@ -61,25 +69,23 @@ func randomModule(tool, dir string, seed uint64) ([]byte, error) {
 	return os.ReadFile(out)
 }
 
-// compareRandom runs all functions of a module in both ways, and returns how many calls it compared.
-// A module counts down a number of its own to end its loops. What runs out of fuel nevertheless is
-// metered only.
-func compareRandom(t *testing.T, seed int, b []byte) (compared int) {
-	code, err := metered(b)
-	if err != nil {
-		t.Errorf("seed %d: %v", seed, err)
-		return 0
+// compareRandom runs all functions of a module plainly and as rewritten, and returns how many calls it
+// compared. Either is nil if it did not start. A module counts down a number of its own to end its loops. What
+// runs out of fuel nevertheless is not run plainly.
+func compareRandom(t *testing.T, what string, b []byte, plain, rewritten *randomSide) (compared int) {
+	t.Helper()
+	if plain != nil {
+		defer plain.runtime.Close(context.Background())
 	}
-	// Metered first: a call without end must not be made plainly.
-	rewritten, plain := newRandomSide(t, code), newRandomSide(t, b)
+	if rewritten != nil {
+		defer rewritten.runtime.Close(context.Background())
+	}
 	if (rewritten == nil) != (plain == nil) {
-		t.Errorf("seed %d: plain starts: %v, metered: %v", seed, plain != nil, rewritten != nil)
+		t.Errorf("%s: plain starts: %v, rewritten: %v", what, plain != nil, rewritten != nil)
 	}
 	if rewritten == nil || plain == nil {
 		return 0
 	}
-	defer rewritten.runtime.Close(context.Background())
-	defer plain.runtime.Close(context.Background())
 	for _, e := range decode(t, b).Exports {
 		if e.Kind != wasm.KindFunction {
 			continue
@@ -90,12 +96,53 @@ func compareRandom(t *testing.T, seed int, b []byte) (compared int) {
 		}
 		want, _ := plain.call(e.Name)
 		if got != want {
-			t.Errorf("seed %d: %s: plain %s, metered %s", seed, e.Name, want, got)
+			t.Errorf("%s: %s: plain %s, rewritten %s", what, e.Name, want, got)
 			return compared
 		}
 		compared++
 	}
 	return compared
+}
+
+// plainSide is an instance of the module as it is. One whose code may name data segments begins with
+// its seed: wazero keeps the content of segments that the specification drops once they are in memory,
+// where the seed follows the specification.
+func plainSide(t *testing.T, b []byte, seed *wasm.Seed) *randomSide {
+	t.Helper()
+	if seed.Module.DataCount == nil {
+		return newRandomSide(t, b)
+	}
+	return plantedSide(t, seed, seed.Module.Encode())
+}
+
+// plantedSide is a started instance of code, the seed's in one form or another.
+func plantedSide(t *testing.T, seed *wasm.Seed, code []byte) *randomSide {
+	t.Helper()
+	s := newRandomSide(t, code)
+	if s != nil && plant(seed, s.module) != nil {
+		s.runtime.Close(context.Background())
+		return nil
+	}
+	return s
+}
+
+// restoredSide is an instance of the metered seed in the state that another has after its start.
+func restoredSide(t *testing.T, seed *wasm.Seed) *randomSide {
+	t.Helper()
+	code, err := metered(seed.Module.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	planted := plantedSide(t, seed, code)
+	if planted == nil {
+		return nil
+	}
+	defer planted.runtime.Close(context.Background())
+	s := newRandomSide(t, code)
+	if s != nil {
+		restore(seed, planted.module, s.module)
+	}
+	return s
 }
 
 type randomSide struct {

@@ -19,12 +19,12 @@ import (
 // it then starts; and their seeds once more, which it gives the state of the first. All three must
 // be in the same state, also where the seed is metered.
 func TestSeed(t *testing.T) {
-	dir := filepath.Join(specDir(t), "v2/testdata")
-	files, err := filepath.Glob(filepath.Join(dir, "*.wasm"))
-	if err != nil || len(files) < 1000 {
+	dir := specDir(t)
+	files, err := filepath.Glob(filepath.Join(dir, "v[12]/testdata/*.wasm"))
+	if err != nil || len(files) < 2000 {
 		t.Fatalf("%d modules: %v", len(files), err)
 	}
-	runtime := newSpecSide(t, dir, nil).runtime
+	runtime := newSpecSide(t, filepath.Join(dir, "v2/testdata"), nil).runtime
 	seeds, started := 0, 0
 	for _, file := range files {
 		if strings.HasPrefix(filepath.Base(file), "simd_") {
@@ -48,7 +48,7 @@ func TestSeed(t *testing.T) {
 			started += compareSeed(t, runtime, filepath.Base(file), b, seed)
 		}
 	}
-	if seeds < 150 || started < 100 {
+	if seeds < 300 || started < 200 {
 		t.Errorf("only %d modules have a seed, %d of which start", seeds, started)
 	}
 }

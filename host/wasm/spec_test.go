@@ -27,12 +27,12 @@ func specDir(tb testing.TB) string {
 	return filepath.Join(strings.TrimSpace(string(dir)), "internal/integration_test/spectest")
 }
 
-// TestSpecification runs the specification's tests twice, as they are and rewritten, and compares
-// what every command answers.
+// TestSpecification runs the tests of both versions of the specification twice, as they are and
+// rewritten, and compares what every command answers.
 func TestSpecification(t *testing.T) {
 	dir := specDir(t)
-	scripts, err := filepath.Glob(filepath.Join(dir, "v2/testdata/*.json"))
-	if err != nil || len(scripts) < 100 {
+	scripts, err := filepath.Glob(filepath.Join(dir, "v[12]/testdata/*.json"))
+	if err != nil || len(scripts) < 200 {
 		t.Fatalf("%d scripts: %v", len(scripts), err)
 	}
 	var total specCount
@@ -41,12 +41,13 @@ func TestSpecification(t *testing.T) {
 		if testing.Short() && strings.HasPrefix(name, "simd_") {
 			continue
 		}
-		t.Run(name, func(t *testing.T) {
+		version := filepath.Base(filepath.Dir(filepath.Dir(script)))
+		t.Run(version+"/"+name, func(t *testing.T) {
 			total.add(runSpec(t, script))
 		})
 	}
 	t.Logf("%+v", total)
-	if total.Returns < 10_000 || total.Traps < 500 || total.Accepted < 500 || total.Refused < 500 {
+	if total.Returns < 20_000 || total.Traps < 1000 || total.Accepted < 1000 || total.Refused < 1000 {
 		t.Errorf("too little was compared: %+v", total)
 	}
 }

@@ -62,3 +62,6 @@ func median(values []int64) int64 {
 	sorted := slices.Sorted(slices.Values(values))
 	return sorted[len(sorted)/2]
 }
+
+func (m *memory) least() int64 { return slices.Min(m.seen) }
+func (m *memory) most() int64  { return slices.Max(m.seen) }

@@ -83,13 +83,19 @@ var kinds = []kind{
 	}},
 	{"badly connected", []fault{
 		{"on a bad line", linkFault(bad, bad)},
-		{"without its connections", func(c *cluster.Cluster, _ int, _ time.Duration) { c.CutLinks() }},
+		{"without its connections, as all others are", func(c *cluster.Cluster, _ int, _ time.Duration) { c.CutLinks() }},
 	}},
-	{"wrong about the time", []fault{
-		{"an hour ahead", clockFault(time.Hour)},
-		{"an hour behind", clockFault(-time.Hour)},
-	}},
+	wrongTime,
 }
+
+// wrongTime is of clocks that jump, and jump back.
+var wrongTime = kind{"wrong about the time", []fault{
+	{"an hour ahead", clockFault(time.Hour)},
+	{"an hour behind", clockFault(-time.Hour)},
+}}
+
+// possible tells whether a kind can be had on this system.
+func (k kind) possible() bool { return k.name != wrongTime.name || cluster.ClocksJump }
 
 var (
 	blocked = link.Quality{Blocked: true}
@@ -105,12 +111,8 @@ func linkFault(sends, gets link.Quality) func(*cluster.Cluster, int, time.Durati
 	}
 }
 
-// clockFault makes a node's clock jump, and jump back.
 func clockFault(by time.Duration) func(*cluster.Cluster, int, time.Duration) {
 	return func(c *cluster.Cluster, node int, lasts time.Duration) {
-		if !cluster.ClocksJump {
-			return
-		}
 		c.Nodes[node].JumpClock(by)
 		wait(lasts)
 		c.Nodes[node].JumpClock(-by)

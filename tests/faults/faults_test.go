@@ -59,8 +59,10 @@ func judge(t *testing.T, r workload.Result, err error) {
 	report := checker.Check(r.History)
 	t.Logf("%s", &report)
 	ms := func(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
-	t.Logf("viewers came back %d times; the slowest return took %s, the longest silence %s, the slowest acknowledgement %s, the slowest delivery after one and recovery %s, at %s",
-		r.Returns, ms(r.SlowestReturn), ms(r.LongestSilence), ms(r.SlowestPublish), ms(r.SlowestDelivery), clock(r.SlowestDeliveryAt))
+	t.Logf("viewers came back %d times; the slowest return took %s, the longest silence %s, the slowest delivery after an acknowledgement and recovery %s, at %s",
+		r.Returns, ms(r.SlowestReturn), ms(r.LongestSilence), ms(r.SlowestDelivery), clock(r.SlowestDeliveryAt))
+	t.Logf("the slowest acknowledgement took %s, the slowest answer to one try %s, the slowest event from a source %s, at %s",
+		ms(r.SlowestPublish), ms(r.SlowestAnswer), ms(r.SlowestFeed), clock(r.SlowestFeedAt))
 	if !report.OK() {
 		t.Error("the promises are broken")
 	}

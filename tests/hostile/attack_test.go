@@ -61,8 +61,8 @@ const (
 
 // Bounds of a run. Only a hang comes near them.
 const (
-	attackWithin = time.Minute
-	logWithin    = 10 * time.Second
+	attackWithin = 5 * time.Minute
+	logWithin    = 2 * time.Minute
 )
 
 const plugin = "attacker"

@@ -25,7 +25,10 @@ import (
 	"github.com/millrace/millrace/tests/program"
 )
 
-var long = flag.Bool("long", false, "run all attacks in each test, the neighbour's several times")
+var (
+	long = flag.Bool("long", false, "run all attacks in each test, the neighbour's several times")
+	seed = flag.Uint64("seed", rand.Uint64N(1000), "draws the attacks of a test that does not run all, any by default")
+)
 
 // compileCommand makes this binary a compiler for the node in TestNothingStays, as a server has one.
 const compileCommand = "compile"
@@ -48,9 +51,11 @@ func all(remote string) []attack {
 		opens(remote), sources(remote))
 }
 
-// every returns one of n attacks, beginning with any of the first n.
-func every(n int, attacks []attack) (some []attack) {
-	for i := rand.IntN(n); i < len(attacks); i += n {
+// every returns one of n attacks, beginning with one of the first n that the seed draws.
+func every(t *testing.T, n int, attacks []attack) (some []attack) {
+	t.Helper()
+	t.Logf("one of %d attacks, drawn with -seed %d", n, *seed)
+	for i := int(*seed % uint64(n)); i < len(attacks); i += n {
 		some = append(some, attacks[i])
 	}
 	return some
@@ -92,7 +97,7 @@ func TestHostile(t *testing.T) {
 	switch _, quick := divide(attacks); {
 	case *long:
 	case testing.Short():
-		attacks, samples = every(10, quick), 10
+		attacks, samples = every(t, 10, quick), 10
 	default:
 		attacks, samples = quick, 40
 	}

@@ -21,7 +21,7 @@ import (
 const (
 	tick     = 10 * time.Millisecond
 	promised = 50 * time.Millisecond
-	bearable = 5 * time.Second
+	bearable = 20 * time.Second
 	quiet    = 10 * time.Millisecond
 )
 
@@ -153,9 +153,9 @@ func TestNeighbour(t *testing.T) {
 	case *long:
 		rounds = 5
 	case testing.Short():
-		attacks = every(20, quick)
+		attacks = every(t, 20, quick)
 	default:
-		attacks = every(4, quick)
+		attacks = every(t, 4, quick)
 	}
 	for round := range rounds {
 		for i, a := range attacks {

@@ -99,9 +99,9 @@ func TestNothingStays(t *testing.T) {
 	switch slow, quick := divide(attacks); {
 	case *long:
 	case testing.Short():
-		some = every(25, attacks)
+		some = every(t, 25, attacks)
 	default:
-		some = slices.Concat(slow, every(10, quick))
+		some = slices.Concat(slow, every(t, 10, quick))
 	}
 	for i, a := range some {
 		t.Run(a.name, func(t *testing.T) {

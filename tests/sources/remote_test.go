@@ -22,14 +22,15 @@ import (
 const remoteCommand = "remote"
 
 // serveRemote serves numbered streams. At /requests it tells which requests there were for those, and
-// from a request to /hurry on it streams without pauses.
+// from a request to /hurry on it streams without pauses, to the end.
 func serveRemote() error {
 	var hurried atomic.Bool
 	remote := sourcetest.New(func(_ int, r sourcetest.Request) sourcetest.Reply {
-		reply := numbered(r)
 		if hurried.Load() {
-			reply.Trickle, reply.Pause = 0, 0
+			return numbered(r, 0)
 		}
+		reply := numbered(r, perConnection)
+		reply.Trickle, reply.Pause = 100, time.Millisecond
 		return reply
 	})
 	mux := http.NewServeMux()
@@ -53,17 +54,24 @@ func serveRemote() error {
 // endMark is the data of the last event of a stream that is complete.
 const endMark = "[DONE]"
 
-// numbered is a stream of the events 1 to n, slowly. At /resuming it honours Last-Event-ID; anywhere
-// else it begins with the first each time.
-func numbered(r sourcetest.Request) sourcetest.Reply {
+// perConnection is how many events a connection to /resuming brings before the remote falls silent. So
+// a stream is not over before as many connections were made as it takes, however fast the server is.
+const perConnection = 2000
+
+// numbered is a stream of the events 1 to n. At /resuming it honours Last-Event-ID, and is silent after
+// most events, if that is not 0 and there are more; anywhere else it begins with the first each time.
+func numbered(r sourcetest.Request, most int) sourcetest.Reply {
 	path, query, _ := strings.Cut(r.URL, "?")
 	n, _ := strconv.Atoi(strings.TrimPrefix(query, "n=")) // none is an empty stream
 	events := sourcetest.Plain(n)
 	if path == "/resuming" {
 		events = sourcetest.After(events, r.LastEventID)
+		if most > 0 && len(events) > most {
+			body := sourcetest.Stream(events[:most])
+			return sourcetest.Reply{Body: body, Stall: new(len(body))}
+		}
 	}
-	body := append(sourcetest.Stream(events), "data: "+endMark+"\n\n"...)
-	return sourcetest.Reply{Body: body, Trickle: 100, Pause: time.Millisecond}
+	return sourcetest.Reply{Body: append(sourcetest.Stream(events), "data: "+endMark+"\n\n"...)}
 }
 
 // remote is such a process.

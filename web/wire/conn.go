@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"time"
 )
 
 type connKey struct{}
@@ -15,14 +14,13 @@ func (w *Writers) ConnContext(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }
 
-// boundConn bounds what the kernel keeps of a connection that net/http serves, and for how long it
-// tries to send it.
-func boundConn(r *http.Request, sendBytes int, patience time.Duration) {
+// tcpConn is the connection of a request that net/http serves, or what lies below its TLS; nil if it is
+// not known, or no TCP.
+func tcpConn(r *http.Request) *net.TCPConn {
 	c, _ := r.Context().Value(connKey{}).(net.Conn)
 	if layer, ok := c.(interface{ NetConn() net.Conn }); ok { // TLS
 		c = layer.NetConn()
 	}
-	if c, ok := c.(*net.TCPConn); ok {
-		boundTCP(c, sendBytes, patience)
-	}
+	tcp, _ := c.(*net.TCPConn)
+	return tcp
 }

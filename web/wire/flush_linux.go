@@ -53,7 +53,7 @@ func (l *loop) timer(s *socket) {
 	}
 	if now >= s.next {
 		s.next = now + s.period()
-		if s.stuck && now-s.since >= ticks(s.v.patience()) {
+		if !l.bears(s) {
 			l.drop(s, ErrSlow)
 			return
 		}
@@ -63,6 +63,32 @@ func (l *loop) timer(s *socket) {
 	}
 	l.wheel.set(s, s.due())
 	l.flush(s)
+}
+
+// bears tells whether a viewer takes bytes as it should, as far as the kernel is not to judge that.
+func (l *loop) bears(s *socket) bool {
+	patience := s.v.patience()
+	if s.stuck && uint64(uint32(l.wheel.now)-s.since) >= ticks(patience) {
+		return false
+	}
+	if !s.ours {
+		if s.blocked {
+			s.ours, s.quiet = true, 0
+			_, s.acked = queue(int(s.fd))
+			leave(int(s.fd), patience, true)
+		}
+		return true
+	}
+	waits, acked := queue(int(s.fd))
+	if !waits {
+		s.ours = false
+		leave(int(s.fd), patience, false)
+		return true
+	}
+	if s.quiet++; acked != s.acked {
+		s.quiet, s.acked = 0, acked
+	}
+	return uint64(s.quiet)*s.period() < ticks(patience)
 }
 
 // flush sends what a viewer lacks until it has all or its socket takes no more.
@@ -114,9 +140,9 @@ func (l *loop) send(s *socket, bufs [][]byte) int {
 		l.drop(s, ErrLeft)
 		return 0
 	case n > 0:
-		s.since, s.stuck = l.wheel.now, false
+		s.since, s.stuck = uint32(l.wheel.now), false
 	case !s.stuck:
-		s.since, s.stuck = l.wheel.now, true
+		s.since, s.stuck = uint32(l.wheel.now), true
 	}
 	return n
 }

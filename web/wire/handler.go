@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"time"
@@ -13,10 +14,14 @@ type handler struct {
 	v    *Viewer
 	rw   http.ResponseWriter
 	rc   *http.ResponseController
+	conn *net.TCPConn // nil if it is not known
 	left <-chan struct{}
 	bell chan struct{} // cap 1: there is news
 
 	patience time.Duration
+	ours     bool   // the kernel does not give the connection up, see leave
+	acked    uint32 // as queueTCP told at the last keep-alive, while ours
+	quiet    int    // keep-alives in turn at which that was the same
 	buf      []byte
 	asked    bool          // for history
 	want     int           // bytes of it to ask for next
@@ -36,8 +41,10 @@ type gathered struct {
 	why    error
 }
 
-// handlerBytes is how much goes out in one write, if it is more than one frame.
-const handlerBytes = 64 << 10
+const (
+	handlerBytes = 64 << 10 // that go out together, if they are more than one frame
+	handlerPiece = 16 << 10 // what a viewer has to take to be given more time
+)
 
 // serveHere serves v until its stream is over.
 func (w *Writers) serveHere(rw http.ResponseWriter, r *http.Request, v *Viewer, first []byte) {
@@ -47,7 +54,9 @@ func (w *Writers) serveHere(rw http.ResponseWriter, r *http.Request, v *Viewer, 
 	}
 	why := ErrLeft
 	defer func() { v.leave(why) }()
-	boundConn(r, w.config.SocketBytes, h.patience)
+	if h.conn = tcpConn(r); h.conn != nil {
+		boundTCP(h.conn, w.config.SocketBytes, h.patience)
+	}
 	if v.keepAlive > 0 {
 		h.next = time.Now().Add(rand.N(v.keepAlive) + 1)
 	}
@@ -168,10 +177,31 @@ func (h *handler) wait(wake <-chan struct{}) error {
 	case now := <-timer:
 		if !h.next.IsZero() && !now.Before(h.next) {
 			h.next = now.Add(h.v.keepAlive)
+			if !h.bears() {
+				return ErrSlow
+			}
 			return h.flush(h.v.keepAliveBlock())
 		}
 	}
 	return nil
+}
+
+// bears tells whether the viewer takes what the kernel has for it as it should, as far as the kernel is
+// not to judge that.
+func (h *handler) bears() bool {
+	if !h.ours {
+		return true
+	}
+	waits, acked := queueTCP(h.conn)
+	if !waits {
+		h.ours = false
+		leaveTCP(h.conn, h.patience, false)
+		return true
+	}
+	if h.quiet++; acked != h.acked {
+		h.quiet, h.acked = 0, acked
+	}
+	return time.Duration(h.quiet)*h.v.keepAlive < h.patience
 }
 
 // earlier is the earlier of two times, of which zero is never.
@@ -182,16 +212,25 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// flush writes b and sends it on its way. A viewer that does not take it in time is cut.
-func (h *handler) flush(b []byte) error {
-	_ = h.rc.SetWriteDeadline(time.Now().Add(h.patience)) // a connection that has none fails at the write
-	_, err := h.rw.Write(b)
+// flush writes b and sends it on its way. A viewer that does not take a piece of it in time is cut.
+func (h *handler) flush(b []byte) (err error) {
+	begin := time.Now()
+	for len(b) > 0 && err == nil {
+		piece := b[:min(len(b), handlerPiece)]
+		b = b[len(piece):]
+		_ = h.rc.SetWriteDeadline(time.Now().Add(h.patience)) // a connection that has none fails at the write
+		_, err = h.rw.Write(piece)
+	}
 	if err == nil {
 		err = h.rc.Flush()
 	}
 	h.v.w.writes.Add(1)
 	switch {
 	case err == nil:
+		if !h.ours && h.conn != nil && h.v.keepAlive > 0 && time.Since(begin) > h.patience/8 {
+			h.ours, h.quiet = true, 0
+			leaveTCP(h.conn, h.patience, true)
+		}
 		return nil
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return ErrSlow

@@ -1,6 +1,7 @@
 package wire_test
 
 import (
+	"bufio"
 	"io"
 	"net"
 	"net/http"
@@ -16,6 +17,13 @@ import (
 func tight() *net.Dialer {
 	return &net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
 		return c.Control(func(fd uintptr) { smallBuffer(fd) })
+	}}
+}
+
+// narrow is a dialer whose connections take in a few packets of an Ethernet's size.
+func narrow() *net.Dialer {
+	return &net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) { smallPackets(fd) })
 	}}
 }
 
@@ -82,6 +90,54 @@ func TestWhoNeverReadsATrickleIsCut(t *testing.T) {
 		appendFrames(ring, 1, 20, 1000)
 		n.endsWith(wire.ErrLeft)
 	})
+}
+
+// Who reads more slowly than events come, through a small window, is behind for good but not cut.
+func TestWhoReadsSlowlyIsNotCut(t *testing.T) {
+	overBoth(t, func(t *testing.T, loops int) {
+		var h history
+		var ring *wire.Ring
+		n := newNode(t, wire.Config{Loops: loops, SocketBytes: 16 << 10}, func(*http.Request) wire.Stream {
+			return wire.Stream{Ring: ring, KeepAlive: 2 * time.Second}
+		}).start()
+		ring = n.NewRing(wire.RingConfig{Bytes: 1 << 20, History: h.read})
+		defer ring.Close()
+		v := n.connectBy(narrow(), "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		h.append(ring, 1, 1000, 1000)
+		v.in = bufio.NewReaderSize(slowly{v.res.Body}, 1<<10)
+		v.sequence(t, 1, 130)
+	})
+}
+
+// Who was behind, and stops reading when no more comes than the kernel takes, is found out all the same.
+func TestWhoWasBehindAndStopsReadingIsCut(t *testing.T) {
+	overBoth(t, func(t *testing.T, loops int) {
+		var h history
+		var ring *wire.Ring
+		n := newNode(t, wire.Config{Loops: loops, SocketBytes: 32 << 10}, func(*http.Request) wire.Stream {
+			return wire.Stream{Ring: ring, KeepAlive: 300 * time.Millisecond}
+		}).start()
+		ring = n.NewRing(wire.RingConfig{Bytes: 1 << 20, History: h.read})
+		defer ring.Close()
+		v := n.connectBy(narrow(), "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		h.append(ring, 1, 60, 1000)
+		v.in = bufio.NewReaderSize(slowly{v.res.Body}, 1<<10)
+		v.sequence(t, 1, 50)
+		select {
+		case why := <-n.ended: // ErrSlow, or ErrLeft if the kernel was first to give up
+			t.Logf("ended with %v", why)
+		case <-time.After(patience):
+			t.Error("it is still there")
+		}
+	})
+}
+
+// slowly reads 20 KiB a second.
+type slowly struct{ io.Reader }
+
+func (r slowly) Read(b []byte) (int, error) {
+	time.Sleep(50 * time.Millisecond)
+	return r.Reader.Read(b)
 }
 
 func TestWhoGoesIsNoticed(t *testing.T) {

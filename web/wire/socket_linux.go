@@ -16,11 +16,13 @@ type socket struct {
 	want  int32 // bytes of history to ask for next; 0 is few
 
 	mode    mode
-	joined  bool // it is in the loop's table
-	blocked bool // the kernel takes no more until it says so
-	stuck   bool // it has taken nothing since
-	ending  bool // last words are next
-	closing bool // they are in rest
+	joined  bool  // it is in the loop's table
+	blocked bool  // the kernel takes no more until it says so
+	stuck   bool  // it has taken nothing since
+	ending  bool  // last words are next
+	closing bool  // they are in rest
+	ours    bool  // the kernel does not give it up, see leave
+	quiet   uint8 // looks in turn at which the kernel had bytes and none had been acknowledged since the last
 
 	share *share     // of its ring
 	pos   uint64     // among the ring's bytes, if mode is live
@@ -29,7 +31,8 @@ type socket struct {
 	why   error  // it ends
 	next  uint64 // tick of the next look at it
 	until uint64 // tick of its end; 0 is never
-	since uint64 // tick of the last progress
+	since uint32 // tick of the last progress, its low bits
+	acked uint32 // as queue told at the last look, while ours
 	timed timed
 }
 

@@ -57,6 +57,9 @@ func (f *feeds) length() int {
 	return int(time.Since(f.begin) / f.pause)
 }
 
+// due is when a remote has had an event of a number.
+func (f *feeds) due(number int) time.Time { return f.begin.Add(time.Duration(number+1) * f.pause) }
+
 // sent is what all remotes have. The ids that the events get are not known here.
 func (f *feeds) sent() (events []checker.Event) {
 	for source := range f.count {

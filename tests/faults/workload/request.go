@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -39,7 +40,9 @@ func (w *run) call(ctx context.Context, method, url string, body []byte, key str
 	if key != "" {
 		req.Header.Set("Idempotency-Key", key)
 	}
+	begin := time.Now()
 	resp, err := w.client.Do(req)
+	w.waits.add(time.Since(begin))
 	if err != nil {
 		return err
 	}
@@ -55,6 +58,14 @@ func (w *run) call(ctx context.Context, method, url string, body []byte, key str
 		return nil
 	}
 	return json.Unmarshal(b, out)
+}
+
+// longest is the longest of durations. It is safe for concurrent use.
+type longest struct{ ns atomic.Int64 }
+
+func (l *longest) add(d time.Duration) {
+	for have := l.ns.Load(); have < int64(d) && !l.ns.CompareAndSwap(have, int64(d)); have = l.ns.Load() {
+	}
 }
 
 // comeAgain are the statuses at which a client is to come again.

@@ -36,6 +36,8 @@ type viewer struct {
 	silence  time.Duration
 	latest   time.Duration // since the installation had an event and worked
 	latestAt time.Time
+	feed     time.Duration // the longest that an event of a remote took
+	feedAt   time.Time
 }
 
 // newViewer makes the viewer of an index. Every tenth has all subjects, the others one of each kind.
@@ -149,6 +151,11 @@ func (v *viewer) received(e abi.Event) error {
 	v.last = now
 	if late := v.w.acks.since(event.ID); late > v.latest {
 		v.latest, v.latestAt = late, now
+	}
+	if strings.HasPrefix(event.Subject, "feed.") {
+		if took := now.Sub(v.w.feeds.due(event.Number)); took > v.feed {
+			v.feed, v.feedAt = took, now
+		}
 	}
 	if event.Subject == endSubject {
 		return errEnd

@@ -54,6 +54,7 @@ type Result struct {
 	History checker.History
 
 	SlowestPublish time.Duration // from first try to acknowledgement
+	SlowestAnswer  time.Duration // of a try, whatever it says, or the end of its connection; of 20 s at most
 	SlowestReturn  time.Duration // of a viewer, from a stream's end to the next stream's beginning
 	Returns        int           // how often viewers came back
 	LongestSilence time.Duration // between two events at a viewer of all subjects
@@ -62,6 +63,9 @@ type Result struct {
 	// the installation has recovered, which is when it acknowledges again.
 	SlowestDelivery   time.Duration
 	SlowestDeliveryAt time.Time
+
+	SlowestFeed   time.Duration // from when a remote has an event until the last viewer has it
+	SlowestFeedAt time.Time
 }
 
 // tenant is the workload's own.
@@ -101,6 +105,7 @@ type run struct {
 	feeds     *feeds // nil without sources
 
 	acks       acks
+	waits      longest     // for answers to requests
 	halt       atomic.Bool // publishers begin no more events
 	publishers []*publisher
 	viewers    []*viewer
@@ -156,7 +161,7 @@ func (w *run) publishWhile(ctx context.Context, during func(context.Context) err
 }
 
 func (w *run) result(stored []checker.Event) Result {
-	r := Result{History: checker.History{Stored: stored}}
+	r := Result{History: checker.History{Stored: stored}, SlowestAnswer: time.Duration(w.waits.ns.Load())}
 	for _, p := range w.publishers {
 		r.History.Acknowledged = append(r.History.Acknowledged, p.acknowledged...)
 		r.SlowestPublish = max(r.SlowestPublish, p.slowest)
@@ -169,6 +174,9 @@ func (w *run) result(stored []checker.Event) Result {
 		r.SlowestReturn = max(r.SlowestReturn, v.slowest)
 		if v.latest > r.SlowestDelivery {
 			r.SlowestDelivery, r.SlowestDeliveryAt = v.latest, v.latestAt
+		}
+		if v.feed > r.SlowestFeed {
+			r.SlowestFeed, r.SlowestFeedAt = v.feed, v.feedAt
 		}
 		r.Returns += v.returns
 		if v.path == allPath {
