@@ -261,9 +261,10 @@ func (m *members) wait(ctx context.Context, key string) error {
 }
 
 // Apart is how long this node has been without most of its cluster's nodes: cut off, or the others are
-// down. 0 is for a node that has them, and for one that is alone.
+// down. 0 is for a node that has them, and for one that is alone. So it is on an external NATS: that it
+// is away may be so for all nodes, and no other would be better for a viewer.
 func (b *Broker) Apart() time.Duration {
-	if !b.isReady() || b.members == nil {
+	if !b.isReady() || b.members == nil || b.members.free {
 		return 0
 	}
 	return b.members.apart(time.Now())
