@@ -163,9 +163,9 @@ func (b *Broker) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	nc, err := b.servers.connect(app)
+	nc, err := b.servers.app(ctx, app)
 	if err != nil {
-		return err
+		return b.stopped(ctx, err)
 	}
 	defer nc.Close()
 	return b.serve(ctx, nc)

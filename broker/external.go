@@ -89,9 +89,10 @@ const (
 
 // servers is NATS as the broker needs it: the embedded server, or those of others.
 type servers interface {
-	system() (*nats.Conn, error)                           // logs in to the system account
-	connect(a *account) (*nats.Conn, error)                // logs in to one that the servers know
-	waitCurrent(ctx context.Context, app *nats.Conn) error // returns once they store
+	system() (*nats.Conn, error)                             // logs in to the system account
+	app(ctx context.Context, a *account) (*nats.Conn, error) // logs in to the account of the registry
+	connect(a *account) (*nats.Conn, error)                  // logs in to one that the servers know
+	waitCurrent(ctx context.Context, app *nats.Conn) error   // returns once they store
 	handOver(system *nats.Conn)
 	stop()
 }
@@ -142,7 +143,7 @@ func openExternal(ctx context.Context, c Config, op *operator) (_ *external, cop
 	if err != nil {
 		return nil, 0, err
 	}
-	if err := pushAccount(ctx, x.root, op, app); err != nil {
+	if err := retry(ctx, func(ctx context.Context) error { return pushAccount(ctx, x.root, op, app) }); err != nil {
 		return nil, 0, fmt.Errorf("external NATS: %w", err)
 	}
 	if servers.size == 2 {
@@ -151,27 +152,33 @@ func openExternal(ctx context.Context, c Config, op *operator) (_ *external, cop
 	return x, servers.copies(), nil
 }
 
-// loginAsSystem connects as soon as there is a server.
+// login connects as soon as there is a server. What does not pass by itself is an error.
+func (x *external) login(ctx context.Context, dial func() (*nats.Conn, error)) (*nats.Conn, error) {
+	for patience := x.newPatience("NATS is not reached"); ; {
+		nc, err := dial()
+		if err == nil || refused(err) {
+			return nc, err
+		}
+		if err := patience.wait(ctx, err); err != nil {
+			return nil, err
+		}
+	}
+}
+
 func (x *external) loginAsSystem(ctx context.Context) (err error) {
-	patience := x.newPatience("NATS is not reached")
-	for {
-		x.root, err = x.dial("system", nats.UserCredentials(x.nats.System),
+	x.root, err = x.login(ctx, func() (*nats.Conn, error) {
+		return x.dial("system", nats.UserCredentials(x.nats.System),
 			nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 				if err != nil {
 					x.log.Warn("NATS is away", "error", err)
 				}
 			}),
 			nats.ReconnectHandler(func(nc *nats.Conn) { x.log.Info("NATS is back", "server", nc.ConnectedServerName()) }))
-		if err == nil {
-			return nil
-		}
-		if refused(err) {
-			return fmt.Errorf("external NATS: login with %s: %w", x.nats.System, err)
-		}
-		if err := patience.wait(ctx, err); err != nil {
-			return err
-		}
+	})
+	if err != nil {
+		return fmt.Errorf("external NATS: login with %s: %w", x.nats.System, err)
 	}
+	return nil
 }
 
 // refused tells whether a login failed for a reason that does not pass by itself.
@@ -192,6 +199,11 @@ func refused(err error) bool {
 
 // system returns the connection of openExternal, which it leaves to the caller.
 func (x *external) system() (*nats.Conn, error) { return x.root, nil }
+
+// app logs in to an account that every start needs.
+func (x *external) app(ctx context.Context, a *account) (*nats.Conn, error) {
+	return x.login(ctx, func() (*nats.Conn, error) { return x.connect(a) })
+}
 
 // connect logs in to an account that was pushed. Should the servers have lost it when they come back,
 // it is pushed again.

@@ -147,6 +147,9 @@ func (n *node) leadsAll() bool {
 	return n.server.JetStreamIsLeader() || n.server.JetStreamEnabled() && !n.server.JetStreamIsClustered()
 }
 
+// app is connect: the server is there.
+func (n *node) app(_ context.Context, a *account) (*nats.Conn, error) { return n.connect(a) }
+
 // connect logs in to an account in process. The account must be known to the server.
 func (n *node) connect(a *account) (*nats.Conn, error) {
 	name := a.claims.Name

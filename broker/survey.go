@@ -199,18 +199,25 @@ func askAll(ctx context.Context, nc *nats.Conn, subject string, body []byte) (al
 // checkResolver makes an account and deletes it, as is done for each tenant, so that what the servers
 // refuse is known at the start.
 func (x *external) checkResolver(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, firstAnswer)
-	defer cancel()
 	probe, err := x.op.newAccount("probe", "probe")
 	if err != nil {
 		return err
 	}
-	err = retry(ctx, func(ctx context.Context) error { return removeAccount(ctx, x.root, x.op, probe) })
-	if denied := x.root.LastError(); err != nil && errors.Is(denied, nats.ErrPermissionViolation) {
-		return fmt.Errorf("the user of %s lacks a permission: %w", x.nats.System, denied)
+	for patience := x.newPatience("NATS does not answer for accounts"); ; {
+		attempt, cancel := context.WithTimeout(ctx, firstAnswer)
+		err := removeAccount(attempt, x.root, x.op, probe)
+		cancel()
+		denied := x.root.LastError()
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(denied, nats.ErrPermissionViolation):
+			return fmt.Errorf("the user of %s lacks a permission: %w", x.nats.System, denied)
+		case errors.Is(err, nats.ErrNoResponders), !transient(err):
+			return fmt.Errorf("accounts cannot be made and deleted; it takes a resolver of type full, with allow_delete: %w", err)
+		}
+		if err := patience.wait(ctx, err); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return fmt.Errorf("accounts cannot be made and deleted; it takes a resolver of type full, with allow_delete: %w", err)
-	}
-	return nil
 }
