@@ -33,6 +33,8 @@ type cli struct {
 	Source  sourceCommands  `cmd:"" help:"Pull remote streams into subjects."`
 	Secret  secretCommands  `cmd:"" help:"Keep what sources and callbacks send to remotes and nobody is to read."`
 	Token   tokenCommands   `cmd:"" help:"Make, list and revoke a tenant's tokens."`
+	Backup  backupCommand   `cmd:"" help:"Write a backup of all tenants, or of one, while they are in use."`
+	Restore restoreCommand  `cmd:"" help:"Make tenants of a backup, or check it."`
 	Bench   benchCommand    `cmd:"" help:"Load a server, and tell what its viewers saw and what it cost."`
 	Cluster clusterCommands `cmd:"" help:"Make what a cluster's nodes need."`
 	Nodes   nodesCommand    `cmd:"" help:"List a cluster's nodes."`

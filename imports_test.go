@@ -18,7 +18,7 @@ const module = "github.com/millrace/millrace"
 // folder, "*" stands for one name and "..." at the end for all that is below.
 var allowed = map[string]struct{ ours, others []string }{
 	".": {
-		ours:   []string{"abi", "abi/sse", "bench", "broker", "broker/cluster", "broker/source", "broker/source/sourcetest", "host", "web", "plugins"},
+		ours:   []string{"abi", "abi/sse", "bench", "broker", "broker/backup", "broker/cluster", "broker/source", "broker/source/sourcetest", "host", "web", "plugins"},
 		others: []string{"github.com/alecthomas/kong", "go.yaml.in/yaml/v3", "golang.org/x/term"},
 	},
 	"abi":           {},
@@ -31,15 +31,16 @@ var allowed = map[string]struct{ ours, others []string }{
 	},
 	"host/wasm": {},
 	"broker": {
-		ours:   []string{"abi", "broker/cluster", "broker/source"},
-		others: []string{"github.com/nats-io/"},
+		ours:   []string{"abi", "broker/backup", "broker/cluster", "broker/source"},
+		others: []string{"github.com/nats-io/", "github.com/klauspost/compress/s2"},
 	},
 	"broker/natstest":   {others: []string{"github.com/nats-io/"}},
+	"broker/backup":     {},
 	"broker/cluster":    {others: []string{"github.com/nats-io/nkeys", "golang.org/x/sys"}},
 	"broker/source":     {ours: []string{"abi", "abi/sse"}, others: []string{"github.com/klauspost/compress", "github.com/andybalholm/brotli"}},
 	"broker/source/...": {ours: []string{"abi", "abi/sse", "broker/source"}, others: []string{"github.com/klauspost/compress", "github.com/andybalholm/brotli"}},
 	"web": {
-		ours:   []string{"abi", "abi/sse", "broker", "broker/source", "host", "web/wire"},
+		ours:   []string{"abi", "abi/sse", "broker", "broker/backup", "broker/source", "host", "web/wire"},
 		others: []string{"github.com/labstack/echo/v4", "github.com/danielgtaylor/huma/v2", "github.com/prometheus/client_golang", "golang.org/x/time/rate"},
 	},
 	"web/wire":       {ours: []string{"abi", "abi/sse"}, others: []string{"golang.org/x/sys/unix"}},

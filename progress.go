@@ -32,17 +32,23 @@ func newProgress(r io.Reader, out io.Writer, label string, total int64) io.Reade
 // Read reads from below and draws, at most ten times a second and once at the end.
 func (p *progress) Read(b []byte) (int, error) {
 	n, err := p.r.Read(b)
-	p.done += int64(n)
-	now := time.Now()
-	switch {
-	case err != nil:
-		fmt.Fprintf(p.out, "\r%s\r", strings.Repeat(" ", len(p.bar())+2))
-	case now.Sub(p.drawn) >= 100*time.Millisecond:
-		p.drawn = now
-		fmt.Fprint(p.out, "\r"+p.bar())
+	if p.add(int64(n)); err != nil {
+		p.clear()
 	}
 	return n, err
 }
+
+// add counts and draws.
+func (p *progress) add(n int64) {
+	p.done += n
+	if now := time.Now(); now.Sub(p.drawn) >= 100*time.Millisecond {
+		p.drawn = now
+		fmt.Fprint(p.out, "\r"+p.bar())
+	}
+}
+
+// clear takes the bar away.
+func (p *progress) clear() { fmt.Fprintf(p.out, "\r%s\r", strings.Repeat(" ", len(p.bar())+2)) }
 
 const barWidth = 30
 
@@ -61,4 +67,32 @@ func bytesText(n int64) string {
 		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
 	}
 	return fmt.Sprintf("%d bytes", n)
+}
+
+// bar is a progress bar of what is about so many bytes, while somebody looks on.
+type bar struct {
+	p *progress // nil while nothing is drawn
+	l string
+	w io.Writer
+}
+
+func newBar(w io.Writer, label string) *bar { return &bar{l: label, w: w} }
+
+// expect says how many bytes there are to come, about.
+func (b *bar) expect(total int64) {
+	if total >= barBytes && isTerminal(b.w) {
+		b.p = &progress{out: b.w, label: b.l, total: total}
+	}
+}
+
+func (b *bar) add(n int) {
+	if b.p != nil {
+		b.p.add(int64(n))
+	}
+}
+
+func (b *bar) end() {
+	if b.p != nil {
+		b.p.clear()
+	}
 }

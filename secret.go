@@ -2,12 +2,15 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/term"
@@ -23,7 +26,8 @@ type secretCommands struct {
 
 type secretPutCommand struct {
 	clientFlags
-	Name string `arg:"" help:"The secret's name; {{secret.NAME}} stands for it in headers."`
+	Name  string   `arg:"" help:"The secret's name; {{secret.NAME}} stands for it in headers."`
+	Hosts []string `name:"host" placeholder:"HOST" help:"Host that the secret may be sent to, such as api.openai.com or *.example.com; may be repeated. Without one it is sent to all that the tenant reaches."`
 }
 
 // Run reads the value, without a line break at its end, and stores it. A value is no argument, since
@@ -37,8 +41,12 @@ func (c *secretPutCommand) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return fmt.Errorf("read the secret: %w", err)
 	}
+	query := url.Values{}
+	if len(c.Hosts) > 0 {
+		query.Set("hosts", strings.Join(c.Hosts, ","))
+	}
 	err = client.do(ctx, call{
-		method: http.MethodPut, path: pathOf("secrets", c.Name),
+		method: http.MethodPut, path: pathOf("secrets", c.Name), query: query,
 		header: map[string]string{"Content-Type": "application/octet-stream"}, body: bytes.NewReader(value), size: int64(len(value)),
 	}, nil)
 	if err != nil {
@@ -81,17 +89,18 @@ func (c *secretListCommand) Run(ctx context.Context, con *console) error {
 	}
 	var answer struct {
 		Secrets []struct {
-			Name string
-			Put  time.Time
+			Name  string
+			Put   time.Time
+			Hosts []string
 		}
 	}
 	if err := client.do(ctx, call{method: http.MethodGet, path: pathOf("secrets")}, &answer); err != nil {
 		return err
 	}
 	t := newTable(con.out)
-	t.row("NAME", "STORED")
+	t.row("NAME", "STORED", "FOR")
 	for _, s := range answer.Secrets {
-		t.row(s.Name, s.Put.Local().Format(time.DateTime))
+		t.row(s.Name, s.Put.Local().Format(time.DateTime), cmp.Or(strings.Join(s.Hosts, " "), "all"))
 	}
 	return t.flush()
 }

@@ -23,18 +23,22 @@ type bucket struct {
 // CreateOrUpdateKeyValue but for one thing: of several copies, only the leader answers a Get. Another
 // one may lag, and what was just written must be read, on whatever node.
 func openBucket(ctx context.Context, js jetstream.JetStream, b bucket) (jetstream.KeyValue, error) {
-	_, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+	if _, err := js.CreateOrUpdateStream(ctx, b.stream()); err != nil {
+		return nil, err
+	}
+	kv, err := js.KeyValue(ctx, b.name)
+	return kv, unheardOf(err)
+}
+
+// stream is the stream that the bucket is.
+func (b bucket) stream() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
 		Name: "KV_" + b.name, Subjects: []string{"$KV." + b.name + ".>"}, Storage: jetstream.FileStorage,
 		Replicas: b.replicas, AllowDirect: b.replicas == 1,
 		MaxMsgsPerSubject: 1, MaxBytes: cmp.Or(b.maxBytes, -1), MaxMsgSize: int32(cmp.Or(b.maxValue, -1)),
 		MaxMsgs: -1, MaxConsumers: -1, Discard: jetstream.DiscardNew, Duplicates: 2 * time.Minute,
 		AllowRollup: true, DenyDelete: true, AllowMsgTTL: b.markerAge > 0, SubjectDeleteMarkerTTL: b.markerAge,
-	})
-	if err != nil {
-		return nil, err
 	}
-	kv, err := js.KeyValue(ctx, b.name)
-	return kv, unheardOf(err)
 }
 
 // unheardOf is the error of a look at what was made a moment ago. In a cluster another server answers

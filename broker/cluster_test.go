@@ -98,6 +98,7 @@ func TestCluster(t *testing.T) {
 		{"all know of each other, and one leads", testNodesAreKnown},
 		{"a node that rests lets go of its keys", testRest},
 		{"a node without data carries viewers, and holds no keys", testEdge},
+		{"a backup of one is restored to all", testRestoreToAll},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, c) })
 	}
@@ -276,9 +277,7 @@ func testEdge(t *testing.T, c *nodes) {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
-	if err := edge.Check(within(t)); err != nil {
-		t.Errorf("check: %v", err)
-	}
+	await(t, func() bool { return edge.Check(within(t)) == nil }) // once it has heard the others
 	h := newHolders(append(slices.Clone(c.brokers), edge), 20)
 	defer h.end()
 	h.settle(t, 3)

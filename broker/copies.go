@@ -131,7 +131,7 @@ func (c *copies) follow(with bool) {
 		return
 	}
 	if c.with = with; !with {
-		c.behind = fmt.Errorf("%w: the node is without most of the others", ErrBehind)
+		c.behind = fmt.Errorf("%w: the node is without most of the others", ErrUnavailable)
 		return
 	}
 	select {
@@ -147,7 +147,8 @@ func (c *copies) count() int {
 	return c.left
 }
 
-// err is why the copies are not current, nil once they are.
+// err is why the copies are not current, nil once they are: ErrBehind, or ErrUnavailable while the node
+// cannot know.
 func (c *copies) err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -98,6 +98,7 @@ func (b *Broker) finishDeletions() {
 			b.config.Logger.Error("tenant is not yet deleted", "tenant", name, "error", err)
 		}
 	}
+	b.dropOldStages(b.ctx, true)
 	if err := b.dropOrphans(b.ctx); err != nil && b.ctx.Err() == nil {
 		b.config.Logger.Warn("plugin bytes were not looked through", "error", err)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -200,6 +202,29 @@ func (b *Broker) Routes(tb testing.TB) map[string]bool {
 	}
 	return names
 }
+
+// Streams is how many streams are on disk, but for the server's own.
+func (b *Broker) Streams(tb testing.TB) (n int) {
+	tb.Helper()
+	app, err := b.operator.appAccount()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	found, err := filepath.Glob(filepath.Join(b.config.Dir, "jetstream", "*", "streams", "*"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, path := range found {
+		if !strings.Contains(path, app.id) {
+			n++
+		}
+	}
+	return n
+}
+
+// KeepStages makes the restore that is under way unable to remove what it has made, as the end of the
+// process does.
+func (b *Broker) KeepStages(tb testing.TB) { b.system.Close() }
 
 // Replicas returns, of the tenant's streams, how many messages each copy lacks by its leader's word.
 // One that is not current lacks one at least.

@@ -17,15 +17,6 @@ import (
 	"github.com/millrace/millrace/broker/natstest"
 )
 
-func newKey(t testing.TB) *cluster.Key {
-	t.Helper()
-	key, err := cluster.NewKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
 // using is how a node uses servers.
 func using(s *natstest.Servers, key *cluster.Key) *broker.NATS {
 	return &broker.NATS{URLs: s.URLs, Key: key, Operator: s.SigningKey, System: s.Credentials}
@@ -33,7 +24,7 @@ func using(s *natstest.Servers, key *cluster.Key) *broker.NATS {
 
 func TestExternalConfig(t *testing.T) {
 	whole := func(change func(*broker.NATS)) *broker.NATS {
-		n := &broker.NATS{URLs: []string{"nats://a:4222", "tls://b:4222"}, Key: newKey(t), Operator: "o.nk", System: "s.creds"}
+		n := &broker.NATS{URLs: []string{"nats://a:4222", "tls://b:4222"}, Key: newClusterKey(t), Operator: "o.nk", System: "s.creds"}
 		change(n)
 		return n
 	}
@@ -55,7 +46,7 @@ func TestExternalConfig(t *testing.T) {
 		}
 	}
 	both := broker.Config{Dir: t.TempDir(), NATS: whole(func(*broker.NATS) {}), Cluster: &broker.Cluster{
-		Key: newKey(t), Listen: "a:1", Join: []string{"b:1", "c:1"},
+		Key: newClusterKey(t), Listen: "a:1", Join: []string{"b:1", "c:1"},
 	}}
 	if _, err := broker.New(both); err == nil || !contains(err.Error(), "not both") {
 		t.Errorf("both: %v", err)
@@ -114,7 +105,7 @@ func TestExternalRefuses(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := natstest.Start(t, tt.setup)
-			n := using(s, newKey(t))
+			n := using(s, newClusterKey(t))
 			if tt.change != nil {
 				tt.change(t, s, n)
 			}
@@ -143,7 +134,7 @@ func restrict(t *testing.T, s *natstest.Servers, n *broker.NATS, subject string)
 // TestExternalWaitsForServers starts a node before the servers.
 func TestExternalWaitsForServers(t *testing.T) {
 	s := natstest.New(t, natstest.Setup{})
-	b, err := broker.New(broker.Config{Dir: t.TempDir(), NATS: using(s, newKey(t)), Logger: slog.New(slog.DiscardHandler)})
+	b, err := broker.New(broker.Config{Dir: t.TempDir(), NATS: using(s, newClusterKey(t)), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +151,7 @@ func TestExternalWaitsForServers(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	again, err := broker.New(broker.Config{Dir: t.TempDir(), NATS: using(s, newKey(t)), Logger: slog.New(slog.DiscardHandler)})
+	again, err := broker.New(broker.Config{Dir: t.TempDir(), NATS: using(s, newClusterKey(t)), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +169,7 @@ func TestExternalWaitsForServers(t *testing.T) {
 // had; then with nothing of what it knew of accounts.
 func TestExternalAway(t *testing.T) {
 	s := natstest.Start(t, natstest.Setup{})
-	b, _ := start(t, broker.Config{NATS: using(s, newKey(t))})
+	b, _ := start(t, broker.Config{NATS: using(s, newClusterKey(t))})
 	tenant(t, b, "acme", broker.Spec{})
 	sub := subscribe(t, b, "acme", broker.From{}, "a")
 	publish(t, b, "acme", "a", "before")
@@ -221,7 +212,7 @@ func TestExternalAway(t *testing.T) {
 // TestExternalNodes has two nodes on three servers, of which one is lost.
 func TestExternalNodes(t *testing.T) {
 	s := natstest.Start(t, natstest.Setup{Servers: 3})
-	key := newKey(t)
+	key := newClusterKey(t)
 	var brokers []*broker.Broker
 	var stops []func()
 	for i := range 2 {
@@ -262,7 +253,7 @@ func TestExternalNodes(t *testing.T) {
 // TestExternalNeedsFewPermissions has a user of the system account who may do no more than it takes.
 func TestExternalNeedsFewPermissions(t *testing.T) {
 	s := natstest.Start(t, natstest.Setup{})
-	n := using(s, newKey(t))
+	n := using(s, newClusterKey(t))
 	n.System = filepath.Join(t.TempDir(), "few.creds")
 	var may jwt.Permissions
 	may.Pub.Allow.Add("$SYS.REQ.SERVER.PING.*", "$SYS.REQ.CLAIMS.*", "$JS.API.ACCOUNT.PURGE.*")

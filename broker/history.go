@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net/url"
 	"strconv"
@@ -15,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/millrace/millrace/abi"
+	"github.com/millrace/millrace/broker/backup"
 )
 
 const (
@@ -32,7 +34,8 @@ const (
 // history is a tenant's stream of events.
 type history struct {
 	link  *link
-	epoch string // random when the stream was made; a position in another history has another
+	epoch string          // random when the stream was made; a position in another history has another
+	past  []backup.Prefix // epochs that it had before it was restored
 }
 
 // history returns the tenant's history, which it makes if there is none. It runs once per link, and
@@ -68,7 +71,7 @@ func (l *link) forget(h *history) {
 func (l *link) openHistory(ctx context.Context) (*history, error) {
 	s, err := l.js.Stream(ctx, historyStream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		s, err = l.js.CreateStream(ctx, l.streamConfig(map[string]string{epochKey: randomID()[:12]}))
+		s, err = l.js.CreateStream(ctx, l.streamConfig(map[string]string{epochKey: newEpoch()}))
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			s, err = l.js.Stream(ctx, historyStream) // another node was faster
 		}
@@ -82,7 +85,12 @@ func (l *link) openHistory(ctx context.Context) (*history, error) {
 	if err := l.applyBounds(ctx, s); err != nil {
 		return nil, err
 	}
-	return &history{link: l, epoch: s.CachedInfo().Config.Metadata[epochKey]}, nil
+	metadata := s.CachedInfo().Config.Metadata
+	past, err := parsePast(metadata[pastKey])
+	if err != nil {
+		return nil, fmt.Errorf("epochs of the history: %w", err)
+	}
+	return &history{link: l, epoch: metadata[epochKey], past: past}, nil
 }
 
 // applyBounds gives s the bounds that the tenant's quotas ask for.
@@ -101,12 +109,17 @@ func (l *link) streamConfig(metadata map[string]string) jetstream.StreamConfig {
 	if v, ok := l.broker.registry.view(l.tenant.Name); ok {
 		quotas = v.Tenant.Quotas
 	}
+	return l.broker.historyConfig(quotas, metadata)
+}
+
+// historyConfig is the stream of a history with the bounds that quotas ask for.
+func (b *Broker) historyConfig(quotas Quotas, metadata map[string]string) jetstream.StreamConfig {
 	age, err := quotas.age()
 	if err != nil { // not checked by PutTenant: written by another version
 		age, _ = time.ParseDuration(defaultHistoryAge)
 	}
 	return jetstream.StreamConfig{
-		Name: historyStream, Subjects: []string{eventPrefix + ">"}, Storage: jetstream.FileStorage, Replicas: l.broker.config.replicas(),
+		Name: historyStream, Subjects: []string{eventPrefix + ">"}, Storage: jetstream.FileStorage, Replicas: b.config.replicas(),
 		MaxAge: age, MaxBytes: cmp.Or(quotas.HistoryBytes, defaultHistoryBytes), Discard: jetstream.DiscardOld,
 		Duplicates: min(duplicateWindow, age), AllowDirect: true, AllowAtomicPublish: true,
 		RePublish: &jetstream.RePublish{Source: eventPrefix + ">", Destination: livePrefix + ">"},

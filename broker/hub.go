@@ -127,7 +127,7 @@ func newHub(ctx context.Context, l *link, ev *history, after Position) (*hub, er
 // it in memory. It is no more than a gap may be, and than fits into the ring.
 func (h *hub) warm(after Position) uint64 {
 	x := h.extent
-	if after.Epoch != h.history.epoch || after.Seq >= x.Last || x.Events == 0 {
+	if after, ok := h.history.current(after); !ok || after.Seq >= x.Last || x.Events == 0 {
 		return 0
 	}
 	room := uint64(h.ring.limit) / (x.Bytes/x.Events + eventOverhead)

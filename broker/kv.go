@@ -101,8 +101,11 @@ func (l *link) openKV(ctx context.Context) (err error) {
 	if err := l.err(); err != nil || l.kv != nil {
 		return err
 	}
-	l.kv, err = openBucket(ctx, l.js, bucket{
-		name: kvBucket, replicas: l.broker.config.replicas(), maxBytes: kvBytes, markerAge: time.Minute,
-	})
+	l.kv, err = openBucket(ctx, l.js, kvStore(l.broker.config))
 	return err
+}
+
+// kvStore is a tenant's key-value store.
+func kvStore(c Config) bucket {
+	return bucket{name: kvBucket, replicas: c.replicas(), maxBytes: kvBytes, markerAge: time.Minute}
 }

@@ -117,18 +117,24 @@ type storedQuery struct {
 }
 
 type storedMessage struct {
-	Seq  uint64    `json:"seq"`
-	Data []byte    `json:"data"`
-	Time time.Time `json:"time"`
+	Seq    uint64    `json:"seq"`
+	Header []byte    `json:"hdrs"`
+	Data   []byte    `json:"data"`
+	Time   time.Time `json:"time"`
 }
 
-// stored asks the stream's leader, which alone has all that was acknowledged.
+// stored asks the leader of the tenant's history.
 func (h *history) stored(ctx context.Context, query storedQuery) (m storedMessage, found bool, err error) {
+	return h.link.stored(ctx, historyStream, query)
+}
+
+// stored asks a stream's leader, which alone has all that was acknowledged.
+func (l *link) stored(ctx context.Context, stream string, query storedQuery) (m storedMessage, found bool, err error) {
 	body, err := json.Marshal(query)
 	if err != nil {
 		return m, false, err
 	}
-	reply, err := h.link.ask(ctx, "$JS.API.STREAM.MSG.GET."+historyStream, body)
+	reply, err := l.ask(ctx, "$JS.API.STREAM.MSG.GET."+stream, body)
 	if err != nil {
 		return m, false, err
 	}

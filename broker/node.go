@@ -133,11 +133,11 @@ func (n *node) system() (*nats.Conn, error) {
 	return n.connect(a)
 }
 
-// off is ErrBehind for a node that keeps data and whose storage has switched itself off, as it does when
-// the disk is full.
+// off is ErrUnavailable for a node that keeps data and whose storage has switched itself off, as it does
+// when the disk is full.
 func (n *node) off() error {
 	if n.keeps && !n.server.JetStreamEnabled() {
-		return fmt.Errorf("%w: its storage has switched itself off", ErrBehind)
+		return fmt.Errorf("%w: it has switched itself off", ErrUnavailable)
 	}
 	return nil
 }

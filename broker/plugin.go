@@ -206,11 +206,11 @@ func (b *Broker) PluginBytes(ctx context.Context, digest string) ([]byte, error)
 	return wasm, nil
 }
 
-// dropUnused deletes the bytes of versions that no tenant's record has any more. The caller holds
-// the store. Bytes that stay because of an error are deleted after the next start.
+// dropUnused deletes the bytes of versions that no tenant's record has any more, and no restore is about
+// to write one of. The caller holds the store. Bytes that stay because of an error are deleted after the next start.
 func (b *Broker) dropUnused(ctx context.Context, versions []PluginVersion) {
 	for _, version := range versions {
-		if b.registry.hasDigest(version.Digest) {
+		if b.registry.hasDigest(version.Digest) || b.store.wanted[version.Digest] > 0 {
 			continue
 		}
 		if err := b.dropBytes(ctx, version.Digest); err != nil && b.ctx.Err() == nil {

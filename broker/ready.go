@@ -16,8 +16,8 @@ func (b *Broker) isReady() bool {
 }
 
 // Check publishes to the registry and reads it back, which every write depends on. In a cluster it
-// looks first whether this node has all that it keeps a copy of: ErrBehind if it has just come back, or
-// its storage has switched itself off.
+// looks first whether this node has all that it keeps a copy of: ErrBehind if it has just come back.
+// Else the error is ErrUnavailable.
 func (b *Broker) Check(ctx context.Context) error {
 	if err := b.serving(ctx); err != nil {
 		return err

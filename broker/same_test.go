@@ -57,7 +57,7 @@ func givenNATS(t testing.TB, dir string) *broker.NATS {
 	}
 	key, err := cluster.ReadFile(dir + ".key")
 	if errors.Is(err, fs.ErrNotExist) {
-		key = newKey(t)
+		key = newClusterKey(t)
 		err = key.WriteFile(dir + ".key")
 	}
 	if err != nil {
@@ -72,4 +72,13 @@ func storedIn(dir string) string {
 		return external
 	}
 	return dir
+}
+
+func newClusterKey(t testing.TB) *cluster.Key {
+	t.Helper()
+	key, err := cluster.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }

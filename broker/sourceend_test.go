@@ -86,6 +86,9 @@ func TestTheEndOfASourceLeavesItsMark(t *testing.T) {
 		t.Fatal(err)
 	}
 	end(t, b, old, source.Status{State: source.Done})
+	if n := b.Cursors(within(t), t); n != 0 {
+		t.Errorf("the end of a deleted source leaves %d records", n)
+	}
 	putSource(t, b, "feed", config("https://a.example"))
 	if got, ok := endOf(t, b); ok {
 		t.Errorf("a new source has the end %+v", got)

@@ -38,7 +38,10 @@ func (s *Subscription) position(seq uint64) Position {
 // beginAfter continues after an id. With part of an event's outputs seen, it begins with that event.
 func (s *Subscription) beginAfter(id string) error {
 	p, ok := ParsePosition(id)
-	if !ok || p.Epoch != s.hub.history.epoch || p.Output > 0 && p.Seq == 0 {
+	if ok {
+		p, ok = s.hub.history.current(p)
+	}
+	if !ok || p.Output > 0 && p.Seq == 0 {
 		s.reset()
 		return nil
 	}

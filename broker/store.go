@@ -18,7 +18,8 @@ type store struct {
 	// no upload counts on bytes that a deletion is about to remove. It is this node's alone: an upload
 	// also looks again once its record is written, and a deletion once the bytes are gone, so that
 	// whatever their order on two nodes, one of them puts bytes back that are needed.
-	turn chan struct{}
+	turn   chan struct{}
+	wanted map[string]int // by digest, the restores that wait to write a record of it; guarded by turn
 }
 
 func openStore(ctx context.Context, nc *nats.Conn, c Config) (*store, error) {
@@ -26,7 +27,7 @@ func openStore(ctx context.Context, nc *nats.Conn, c Config) (*store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open plugin store: %w", err)
 	}
-	s := &store{turn: make(chan struct{}, 1)}
+	s := &store{turn: make(chan struct{}, 1), wanted: map[string]int{}}
 	err = retry(ctx, func(ctx context.Context) (err error) {
 		s.objects, err = openObjects(ctx, js, "plugins", c.replicas())
 		return err

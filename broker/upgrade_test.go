@@ -13,7 +13,7 @@ import (
 
 // TestRecordsOfOtherVersionsAreRead has the registry hold what another version has written: records of
 // today's form, kept as they were, with a field that nobody knows here. An older version has written
-// them, or one that is newer while nodes are upgraded one by one. Forms only grow; testdata is not
+// them, or one that is newer while nodes are upgraded one by one. Forms only grow; the records in testdata are not
 // changed when they do.
 func TestRecordsOfOtherVersionsAreRead(t *testing.T) {
 	b, _ := start(t, broker.Config{})

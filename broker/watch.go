@@ -38,6 +38,7 @@ func (r *registry) watch(ctx context.Context) (worked bool, err error) {
 	defer w.Stop()
 	whole := map[string]*View{}
 	var revision uint64
+	began := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -45,7 +46,7 @@ func (r *registry) watch(ctx context.Context) (worked bool, err error) {
 		case <-connected: // again: the client's own watch would notice what it missed after ten seconds or more
 			return worked, errors.New("connection was lost")
 		case <-r.stalled:
-			if whole == nil { // else it has only just begun
+			if whole == nil && time.Since(began) > stallTime { // else it is only slow
 				return worked, errors.New("it does not show what is stored")
 			}
 		case entry, ok := <-w.Updates():
@@ -54,7 +55,7 @@ func (r *registry) watch(ctx context.Context) (worked bool, err error) {
 				return worked, errors.New("it ended")
 			case entry == nil: // the end of what there was
 				r.showWhole(whole, revision)
-				whole, worked = nil, true
+				whole, worked, began = nil, true, time.Now()
 			case whole != nil:
 				r.sawNode(entry)
 				r.apply(whole, entry)

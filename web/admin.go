@@ -44,6 +44,7 @@ func (s *Server) adminAPI(e *echo.Echo) {
 	s.sourceCalls(api)
 	s.secretCalls(api)
 	s.eventCalls(e, api)
+	s.backupCalls(e, api)
 	e.GET("/v1/openapi.json", openAPI(api))
 }
 

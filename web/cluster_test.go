@@ -3,6 +3,7 @@ package web_test
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -58,6 +59,7 @@ func TestCluster(t *testing.T) {
 		{"what one node has written none misses", testNothingIsMissed},
 		{"presence is that of all nodes", testPresenceOfAll},
 		{"a source's state and log are seen on every node", testSourceSeenEverywhere},
+		{"and of one that was stopped", testStoppedSourceSeenEverywhere},
 		{"who does not answer is told", testSilentNodesAreTold}, // the last: a node is gone then
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -71,7 +73,7 @@ func TestCluster(t *testing.T) {
 
 // testNothingIsMissed asks another node at once for each thing that was made.
 func testNothingIsMissed(t *testing.T, nodes []*node) {
-	module := guestModule(t, "mapper")
+	module := wasmWith("", "", true, "onEvent")
 	for i := range 6 {
 		a, b := nodes[i%3], nodes[(i+1)%3]
 		tenant := fmt.Sprint("miss", i)
@@ -85,6 +87,10 @@ func testNothingIsMissed(t *testing.T, nodes []*node) {
 		host := tenant + ".example.com"
 		a.must("PUT", base, map[string]any{"hosts": []string{host}, "outbound": []string{"127.0.0.1"}}, nil)
 		get("a tenant", base, adminToken)
+		a.route(tenant, "h", "/h", map[string]any{"subjects": []string{"a"}})
+		if got := b.statusAt(host, "/h"); got != 200 {
+			t.Errorf("a stream at a host that node %s has just heard of is a %d on %s", a.url, got, b.url)
+		}
 		_, secret := a.token(tenant, nil, "admin")
 		get("a token", base, secret)
 		a.must("PUT", base+"/plugins/p", module, nil)
@@ -107,6 +113,18 @@ func testNothingIsMissed(t *testing.T, nodes []*node) {
 			t.Errorf("a route that nobody has made is a %d, want 404", got)
 		}
 	}
+}
+
+// statusAt opens a stream at a host of a tenant's own and leaves it.
+func (n *node) statusAt(host, path string) int {
+	n.t.Helper()
+	req, err := http.NewRequest("GET", n.url+path, nil)
+	check(n.t, err)
+	req.Host = host
+	resp, err := n.client.Do(req)
+	check(n.t, err)
+	defer resp.Body.Close()
+	return resp.StatusCode
 }
 
 func testPresenceOfAll(t *testing.T, nodes []*node) {
@@ -182,6 +200,28 @@ func testSourceSeenEverywhere(t *testing.T, nodes []*node) {
 		}
 		v := n.open("/v1/tenants/acme/sources/s0/logs", "Authorization", "Bearer "+adminToken)
 		if e := v.next(); e.Name != "log" || !strings.Contains(e.Data, `"level"`) {
+			t.Errorf("%s: first of the log is %+v", n.url, e)
+		}
+		v.leave()
+	}
+}
+
+// testStoppedSourceSeenEverywhere goes on with a source of testSourceSeenEverywhere.
+func testStoppedSourceSeenEverywhere(t *testing.T, nodes []*node) {
+	nodes[1].must("POST", "/v1/tenants/acme/sources/s1/stop", nil, nil)
+	for _, n := range nodes {
+		var doc struct {
+			Status struct {
+				State, Node string
+				Stored      int
+			}
+		}
+		n.eventually("what the stopped source has stored", func() bool {
+			n.must("GET", "/v1/tenants/acme/sources/s1", nil, &doc)
+			return doc.Status.State == "stopped" && doc.Status.Stored == 3
+		})
+		v := n.open("/v1/tenants/acme/sources/s1/logs", "Authorization", "Bearer "+adminToken)
+		if e := v.next(); e.Name != "log" {
 			t.Errorf("%s: first of the log is %+v", n.url, e)
 		}
 		v.leave()

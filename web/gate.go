@@ -75,7 +75,7 @@ func (g *gate) drain(on bool) {
 
 // follow closes and opens the gate as the node loses and finds the others, until ctx ends.
 func (g *gate) follow(ctx context.Context) {
-	tick := time.NewTicker(min(g.server.config.Apart/4, time.Second))
+	tick := time.NewTicker(min(max(g.server.config.Apart/4, 10*time.Millisecond), time.Second))
 	defer tick.Stop()
 	for {
 		select {

@@ -22,14 +22,14 @@ type sourcesQuestion struct {
 	Names  map[string]int64 `json:"names"` // with when each was made, by Unix time in nanoseconds
 }
 
-// sourceStates are where sources stand, by name: as the node tells that runs them, wherever it is. One
-// that no node tells of is connecting, and on no node.
+// sourceStates are where sources stand, by name: as the node tells that runs them, or has run them,
+// wherever it is. One that no node tells of is connecting or stopped, and on no node.
 func (s *Server) sourceStates(ctx context.Context, tenant string, sources map[string]broker.Source) (map[string]source.Status, error) {
 	states := make(map[string]source.Status, len(sources))
 	elsewhere := map[string]int64{}
 	for _, name := range sortedKeys(sources) {
 		var here bool
-		if states[name], here = s.workers.state(tenant, sources[name]); !here && !sources[name].Stopped {
+		if states[name], here = s.workers.state(tenant, sources[name]); !here {
 			elsewhere[name] = sources[name].Created.UnixNano()
 		}
 		if len(elsewhere) == maxAskedSources {
@@ -39,7 +39,16 @@ func (s *Server) sourceStates(ctx context.Context, tenant string, sources map[st
 			clear(elsewhere)
 		}
 	}
-	return states, s.askSources(ctx, tenant, elsewhere, states)
+	if err := s.askSources(ctx, tenant, elsewhere, states); err != nil {
+		return nil, err
+	}
+	for name, status := range states {
+		if sources[name].Stopped {
+			status.State, status.NextAttempt = source.Stopped, time.Time{} // which its node may not have heard yet
+			states[name] = status
+		}
+	}
+	return states, nil
 }
 
 // askSources puts what other nodes tell of sources into states.

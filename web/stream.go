@@ -63,24 +63,30 @@ func (s *Server) findViewer(c echo.Context, tenant, path string) (*viewer, error
 	return s.newViewer(rc, view, r, path)
 }
 
-// unknownHost answers a request that is nothing of the server's own and not for a host of a tenant that
-// this node serves. Another node may just have heard of one.
-func (s *Server) unknownHost(c echo.Context) error {
-	none := fail(http.StatusNotFound, "%s", routingText(http.StatusNotFound))
-	ctx := c.Request().Context()
-	again, err := s.again(ctx, none)
-	if !again {
-		return err
-	}
-	for _, v := range s.broker.Views() {
-		if slices.Contains(v.Tenant.Hosts, nameOfHost(c.Request().Host)) {
-			if err := s.awaitSite(ctx, v.Tenant.Name); err != nil {
-				return err
-			}
-			return s.serveTenant(c, v.Tenant.Name, c.Request().URL.EscapedPath())
+// unknownHost has a request that is for nothing of the server's own looked at again: another node may
+// just have heard that its host is a tenant's.
+func (s *Server) unknownHost(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		err := next(c)
+		path := c.Request().URL.EscapedPath()
+		if !errors.Is(err, echo.ErrNotFound) || strings.HasPrefix(path, "/t/") || strings.HasPrefix(path, "/v1/") {
+			return err
 		}
+		ctx := c.Request().Context()
+		again, err := s.again(ctx, err)
+		if !again {
+			return err
+		}
+		for _, v := range s.broker.Views() {
+			if slices.Contains(v.Tenant.Hosts, nameOfHost(c.Request().Host)) {
+				if err := s.awaitSite(ctx, v.Tenant.Name); err != nil {
+					return err
+				}
+				return s.serveTenant(c, v.Tenant.Name, path)
+			}
+		}
+		return echo.ErrNotFound
 	}
-	return none
 }
 
 // site returns what a tenant serves here. A tenant that this node has not heard of yet is looked up

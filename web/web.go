@@ -106,6 +106,7 @@ type Server struct {
 	lookups     *lookups
 	certificate *certificate // nil without TLS
 	remotes     *room        // of streams that plugins have open
+	backups     *room        // of backups and restores
 	writes      turns        // of those who change one tenant's routes
 	gate        *gate
 	guests      sync.WaitGroup // callbacks of streams; they may outlive their handler by host's grace
@@ -139,6 +140,7 @@ func New(c Config) (*Server, error) {
 	s := &Server{
 		config: c, log: c.Logger, broker: c.Broker,
 		streams: newStreams(), logs: newLineLogs(), remotes: &room{most: int64(c.Remotes)},
+		backups: &room{most: maxBackups},
 	}
 	if s.writers, err = wire.New(wire.Config{LastWords: lastWords, Patience: c.WriteTimeout}); err != nil {
 		return nil, err
@@ -279,12 +281,11 @@ func (s *Server) newEcho() *echo.Echo {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.handleError
-	e.Use(s.recoverPanic)
+	e.Use(s.recoverPanic, s.unknownHost)
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		e.Add(method, "/healthz", s.healthz)
 		e.Add(method, "/readyz", s.readyz)
 	}
-	e.RouteNotFound("/*", s.unknownHost)
 	e.Any("/t/:tenant", s.stream)
 	e.Any("/t/:tenant/*", s.stream)
 	s.metricsCall(e)

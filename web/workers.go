@@ -225,9 +225,6 @@ func (ws *workers) state(tenant string, src broker.Source) (status source.Status
 		status = w.Status()
 		here = status.Node == ws.server.config.Node || status.State == source.Done || status.State == source.Failed
 	}
-	if src.Stopped {
-		status.State, status.NextAttempt = source.Stopped, time.Time{}
-	}
 	return status, here
 }
 

@@ -17,15 +17,18 @@ import (
 )
 
 // TestRandomModules makes modules of noise with binaryen's wasm-opt and compares what they do plain,
-// metered, and metered from a snapshot. In the short form it makes 60, with -long 3,000.
+// metered, and metered from a snapshot. It makes 60, with -short 20, with -long 3,000.
 func TestRandomModules(t *testing.T) {
 	tool, err := exec.LookPath("wasm-opt")
 	if err != nil {
 		t.Skip("install binaryen, which has wasm-opt")
 	}
 	n := 60
-	if *long {
+	switch {
+	case *long:
 		n = 3000
+	case testing.Short():
+		n = 20
 	}
 	dir := t.TempDir()
 	compared, snapshots := 0, 0

@@ -154,4 +154,3 @@ func (ns nodes) spread(b *testing.B, callers, calls int, call func(context.Conte
 	}
 	wg.Wait()
 }
-

@@ -60,9 +60,9 @@ func judge(t *testing.T, r workload.Result, err error) {
 	t.Logf("%s", &report)
 	ms := func(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 	t.Logf("viewers came back %d times; the slowest return took %s, the longest silence %s, the slowest delivery after an acknowledgement and recovery %s, at %s",
-		r.Returns, ms(r.SlowestReturn), ms(r.LongestSilence), ms(r.SlowestDelivery), clock(r.SlowestDeliveryAt))
+		r.Returns, ms(r.SlowestReturn), ms(r.LongestSilence), ms(r.SlowestDelivery.Took), clock(r.SlowestDelivery.At))
 	t.Logf("the slowest acknowledgement took %s, the slowest answer to one try %s, the slowest event from a source %s, at %s",
-		ms(r.SlowestPublish), ms(r.SlowestAnswer), ms(r.SlowestFeed), clock(r.SlowestFeedAt))
+		ms(r.SlowestPublish), ms(r.SlowestAnswer), ms(r.SlowestFeed.Took), clock(r.SlowestFeed.At))
 	if !report.OK() {
 		t.Error("the promises are broken")
 	}

@@ -32,12 +32,11 @@ type viewer struct {
 	slowest time.Duration
 	returns int
 
-	last     time.Time // when the last event came
-	silence  time.Duration
-	latest   time.Duration // since the installation had an event and worked
-	latestAt time.Time
-	feed     time.Duration // the longest that an event of a remote took
-	feedAt   time.Time
+	last    time.Time // when the last event came
+	silence time.Duration
+
+	delivery Slowest // since the installation had an event and worked
+	feed     Slowest // since a remote had an event
 }
 
 // newViewer makes the viewer of an index. Every tenth has all subjects, the others one of each kind.
@@ -149,13 +148,9 @@ func (v *viewer) received(e abi.Event) error {
 		v.silence = max(v.silence, now.Sub(v.last))
 	}
 	v.last = now
-	if late := v.w.acks.since(event.ID); late > v.latest {
-		v.latest, v.latestAt = late, now
-	}
+	v.delivery.saw(v.w.acks.since(event.ID), now)
 	if strings.HasPrefix(event.Subject, "feed.") {
-		if took := now.Sub(v.w.feeds.due(event.Number)); took > v.feed {
-			v.feed, v.feedAt = took, now
-		}
+		v.feed.saw(now.Sub(v.w.feeds.due(event.Number)), now)
 	}
 	if event.Subject == endSubject {
 		return errEnd

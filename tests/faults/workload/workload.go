@@ -61,11 +61,8 @@ type Result struct {
 
 	// SlowestDelivery is from an event's acknowledgement until a viewer has it, without the time before
 	// the installation has recovered, which is when it acknowledges again.
-	SlowestDelivery   time.Duration
-	SlowestDeliveryAt time.Time
-
-	SlowestFeed   time.Duration // from when a remote has an event until the last viewer has it
-	SlowestFeedAt time.Time
+	SlowestDelivery Slowest
+	SlowestFeed     Slowest // from when a remote has an event until a viewer has it
 }
 
 // tenant is the workload's own.
@@ -172,12 +169,8 @@ func (w *run) result(stored []checker.Event) Result {
 	for _, v := range w.viewers {
 		r.History.Viewers = append(r.History.Viewers, v.seen)
 		r.SlowestReturn = max(r.SlowestReturn, v.slowest)
-		if v.latest > r.SlowestDelivery {
-			r.SlowestDelivery, r.SlowestDeliveryAt = v.latest, v.latestAt
-		}
-		if v.feed > r.SlowestFeed {
-			r.SlowestFeed, r.SlowestFeedAt = v.feed, v.feedAt
-		}
+		r.SlowestDelivery.saw(v.delivery.Took, v.delivery.At)
+		r.SlowestFeed.saw(v.feed.Took, v.feed.At)
 		r.Returns += v.returns
 		if v.path == allPath {
 			r.LongestSilence = max(r.LongestSilence, v.silence)
