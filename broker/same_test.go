@@ -24,8 +24,8 @@ const (
 	natsDir      = "BROKER_TEST_NATS_DIR"
 )
 
-// ofTheNode are tests of what only an embedded server has, or that run others themselves.
-const ofTheNode = "^(TestCluster.*|TestExternal.*|TestTheSame.*|TestKilled.*|TestADataFolderIsOfOneCluster|TestSecretsAreForTheOwnerAlone|TestNodesAnswerEachOther|TestANodeThatIsAlone.*)$"
+// ofTheNode are tests of what only an embedded server has, such as its files, or that run others themselves.
+const ofTheNode = "^(TestCluster.*|TestExternal.*|TestTheSame.*|TestKilled.*|TestADataFolderIsOfOneCluster|TestSecretsAreForTheOwnerAlone|TestNodesAnswerEachOther|TestANodeThatIsAlone.*|TestARestoreThatIsCutOff)$"
 
 // TestTheSameOnExternalNATS runs the tests of this package again, on one server of others and on three.
 func TestTheSameOnExternalNATS(t *testing.T) {
