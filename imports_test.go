@@ -34,6 +34,7 @@ var allowed = map[string]struct{ ours, others []string }{
 		ours:   []string{"abi", "broker/backup", "broker/cluster", "broker/source"},
 		others: []string{"github.com/nats-io/", "github.com/klauspost/compress/s2"},
 	},
+	"broker/natstest":   {others: []string{"github.com/nats-io/"}},
 	"broker/backup":     {},
 	"broker/cluster":    {others: []string{"github.com/nats-io/nkeys", "golang.org/x/sys"}},
 	"broker/source":     {ours: []string{"abi", "abi/sse"}, others: []string{"github.com/klauspost/compress", "github.com/andybalholm/brotli"}},

@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/millrace/millrace/broker"
+	"github.com/millrace/millrace/broker/cluster"
 )
 
 type serveCommand struct {
@@ -56,7 +56,7 @@ func (c *serveCommand) Run(ctx context.Context, con *console) (err error) {
 			return fmt.Errorf("--tls-cert and --tls-key: %w", err)
 		}
 	}
-	others, err := c.cluster()
+	storage, err := c.storage()
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (c *serveCommand) Run(ctx context.Context, con *console) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	token, made, err := c.adminToken(others)
+	token, made, err := c.adminToken(storage.key)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (c *serveCommand) Run(ctx context.Context, con *console) (err error) {
 	s, err := newServer(ctx, serverConfig{
 		Data: c.Data, Cache: filepath.Join(c.Data, "cache", "wasm"), Node: cmp.Or(c.Node, "n1"), Fsync: c.Fsync,
 		Drain: c.Drain, AdminToken: token, Compiler: con.compiler, Logger: slog.New(c.logHandler(con)),
-		AllowPrivateOutbound: c.AllowPrivateOutbound, MetricsToken: c.MetricsToken, Cluster: others,
+		AllowPrivateOutbound: c.AllowPrivateOutbound, MetricsToken: c.MetricsToken, Storage: storage,
 		TLSCert: c.TLSCert, TLSKey: c.TLSKey,
 	})
 	if err != nil {
@@ -92,12 +92,12 @@ func (c *serveCommand) Run(ctx context.Context, con *console) (err error) {
 	})
 }
 
-// adminToken returns the operator's token, that of the cluster if the node is in one.
-func (c *serveCommand) adminToken(others *broker.Cluster) (token string, made bool, err error) {
-	if others == nil {
+// adminToken returns the operator's token, that of the cluster's key if there is one.
+func (c *serveCommand) adminToken(key *cluster.Key) (token string, made bool, err error) {
+	if key == nil {
 		return ensureAdminToken(c.Data)
 	}
-	token = others.Key.AdminToken()
+	token = key.AdminToken()
 	return token, false, keepAdminToken(c.Data, token)
 }
 

@@ -30,7 +30,7 @@ type serverConfig struct {
 
 	AllowPrivateOutbound bool   // sources and callbacks may reach loopback and private addresses
 	MetricsToken         string // opens /metrics besides the operator's
-	Cluster              *broker.Cluster
+	Storage              storage
 	TLSCert, TLSKey      string // files of HTTPS
 }
 
@@ -39,7 +39,7 @@ const noticeTime = 3 * time.Second
 
 // notice is how long a drain takes at least. Nobody balances a node that is alone.
 func (c serverConfig) notice() time.Duration {
-	if c.Cluster == nil {
+	if c.Storage.key == nil {
 		return 0
 	}
 	return min(noticeTime, c.Drain)
@@ -59,7 +59,7 @@ func newServer(ctx context.Context, c serverConfig) (*server, error) {
 	var err error
 	s.log = c.Logger
 	s.broker, err = broker.New(broker.Config{
-		Dir: filepath.Join(c.Data, "broker"), Node: c.Node, Fsync: c.Fsync, Logger: c.Logger, Cluster: c.Cluster,
+		Dir: filepath.Join(c.Data, "broker"), Node: c.Node, Fsync: c.Fsync, Logger: c.Logger, Cluster: c.Storage.cluster, NATS: c.Storage.nats,
 		Changed: func(tenant string) { s.web.Changed(tenant) }, // from broker's Run, when web is there
 	})
 	if err != nil {

@@ -14,7 +14,8 @@ import (
 // account is one NATS account: the server's own or a tenant's.
 type account struct {
 	key    nkeys.KeyPair
-	id     string // public key
+	signer nkeys.KeyPair // of its users: key, or one of its signing keys
+	id     string        // public key
 	claims *jwt.AccountClaims
 }
 
@@ -54,28 +55,32 @@ func (op *operator) newAccount(id, name string) (*account, error) {
 	if err != nil {
 		return nil, fmt.Errorf("key of account %s: %w", name, err)
 	}
+	a, err := accountOf(key, name)
+	if err != nil || !op.strict {
+		return a, err
+	}
+	if a.signer, err = op.accountKey(id + " signing"); err != nil {
+		return nil, fmt.Errorf("signing key of account %s: %w", name, err)
+	}
+	a.claims.SigningKeys.Add(publicKey(a.signer))
+	return a, nil
+}
+
+// systemAccount is the account of the servers themselves.
+func (op *operator) systemAccount() (*account, error) { return accountOf(op.system, "system") }
+
+func accountOf(key nkeys.KeyPair, name string) (*account, error) {
 	public, err := key.PublicKey()
 	if err != nil {
 		return nil, fmt.Errorf("key of account %s: %w", name, err)
 	}
 	claims := jwt.NewAccountClaims(public)
 	claims.Name = name
-	return &account{key: key, id: public, claims: claims}, nil
+	return &account{key: key, signer: key, id: public, claims: claims}, nil
 }
 
-// systemToken is the signed claim of the system account.
-func (op *operator) systemToken() (id, token string, err error) {
-	if id, err = op.system.PublicKey(); err != nil {
-		return "", "", err
-	}
-	claims := jwt.NewAccountClaims(id)
-	claims.Name = "system"
-	token, err = claims.Encode(op.signing)
-	return id, token, err
-}
-
-// login returns the option that connects as a new user of the account with key.
-func login(key nkeys.KeyPair) (nats.Option, error) {
+// login returns the option that connects as a new user of the account.
+func login(a *account) (nats.Option, error) {
 	user, err := nkeys.CreateUser()
 	if err != nil {
 		return nil, err
@@ -84,7 +89,11 @@ func login(key nkeys.KeyPair) (nats.Option, error) {
 	if err != nil {
 		return nil, err
 	}
-	token, err := jwt.NewUserClaims(public).Encode(key)
+	claims := jwt.NewUserClaims(public)
+	if a.signer != a.key {
+		claims.IssuerAccount = a.id
+	}
+	token, err := claims.Encode(a.signer)
 	if err != nil {
 		return nil, err
 	}
@@ -117,13 +126,9 @@ func removeAccount(ctx context.Context, system *nats.Conn, op *operator, a *acco
 	if err := claimsRequest(ctx, system, "$JS.API.ACCOUNT.PURGE."+a.id, ""); err != nil {
 		return fmt.Errorf("purge account %s: %w", a.claims.Name, err)
 	}
-	public, err := op.identity.PublicKey()
-	if err != nil {
-		return err
-	}
-	order := jwt.NewGenericClaims(public)
+	order := jwt.NewGenericClaims(publicKey(op.signing))
 	order.Data["accounts"] = []string{a.id}
-	token, err := order.Encode(op.identity)
+	token, err := order.Encode(op.signing)
 	if err != nil {
 		return fmt.Errorf("sign deletion of account %s: %w", a.claims.Name, err)
 	}

@@ -24,7 +24,7 @@ const (
 )
 
 // Alone tells whether there are no other nodes to ask.
-func (b *Broker) Alone() bool { return b.config.Cluster == nil }
+func (b *Broker) Alone() bool { return !b.config.shared() }
 
 // Ask puts a question to all other nodes and returns their answers, by node, and the nodes that are
 // known and have not answered within a second; nodes that seem dead are not waited for so long.

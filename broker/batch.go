@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/nats-io/nats.go"
@@ -206,8 +207,8 @@ func (w *batch) setStored(open []int, a ack) {
 }
 
 // findStored learns which keys were used before, and the sequences of their events. It sends
-// messages that cannot be stored, since they expect a last message id that no message has. The
-// server looks for a duplicate first and answers with its sequence.
+// messages that cannot be stored. The server looks for a duplicate first and answers with its
+// sequence.
 func (w *batch) findStored(ctx context.Context, open []int) error {
 	for _, i := range open {
 		if !w.ps[i].repeatable() {
@@ -215,16 +216,28 @@ func (w *batch) findStored(ctx context.Context, open []int) error {
 		}
 		probe := &nats.Msg{Subject: eventPrefix + w.ps[i].Subject, Header: nats.Header{}}
 		probe.Header.Set(jetstream.MsgIDHeader, w.ps[i].messageID())
-		probe.Header.Set(jetstream.ExpectedLastMsgIDHeader, "none-"+randomID())
+		w.link.barStoring(probe.Header)
 		ack, err := w.link.publish(ctx, probe)
 		switch {
 		case err == nil && ack.Duplicate:
 			w.seqs[i] = ack.Seq
 		case err == nil:
 			return errors.New("a message that could not be stored was stored")
-		case !hasCode(err, codeWrongLastMsgID):
+		case !hasCode(err, codeWrongLastMsgID, codeWrongLastSequence):
 			return err
 		}
 	}
 	return nil
+}
+
+// barStoring makes a message one that cannot be stored, by what it expects of the stream. What is
+// looked at before duplicates are differs: a single copy's sequence is, and its last message id is not.
+// With several copies it is the other way round, and a message that fails there only when it comes to
+// be stored leaves its own id behind as used.
+func (l *link) barStoring(h nats.Header) {
+	if l.broker.config.replicas() > 1 {
+		h.Set(jetstream.ExpectedLastSeqHeader, strconv.FormatInt(math.MaxInt64, 10))
+	} else {
+		h.Set(jetstream.ExpectedLastMsgIDHeader, "none-"+randomID())
+	}
 }

@@ -32,10 +32,13 @@ type Config struct {
 	Linger        time.Duration // how long a hub or connection that nobody uses is kept; default 60 s
 	RingBytes     int           // recent events kept in memory per tenant; default 8 MiB
 	Cluster       *Cluster      // default none: the node is alone
+	NATS          *NATS         // in place of the embedded server and of Cluster; default none
 	// Changed is called from one goroutine, in order, once for each tenant before Ready and then after
 	// a tenant's view changed or went, before the write that did it returns. It must not block, nor
 	// call the Broker itself.
 	Changed func(tenant string)
+
+	copies int // that the external NATS keeps, found out at the start
 }
 
 func (c Config) withDefaults() (_ Config, err error) {
@@ -65,6 +68,12 @@ func (c Config) withDefaults() (_ Config, err error) {
 	if wrong := c.Cluster.check(); wrong != nil {
 		err = errors.Join(err, wrong)
 	}
+	if wrong := c.NATS.check(); wrong != nil {
+		err = errors.Join(err, wrong)
+	}
+	if c.Cluster != nil && c.NATS != nil {
+		err = errors.Join(err, errors.New("a node is in a cluster of its own or uses an external NATS, not both"))
+	}
 	return c, err
 }
 
@@ -83,7 +92,8 @@ type Broker struct {
 
 	// Set before ready is closed, and not changed.
 	operator *operator
-	node     *node
+	servers  servers
+	node     *node // the embedded one of servers, nil if they are external
 	system   *nats.Conn
 	registry *registry
 	store    *store
@@ -136,27 +146,27 @@ func (b *Broker) Run(ctx context.Context) error {
 }
 
 func (b *Broker) run(ctx context.Context) (err error) {
-	if err := claimFolder(b.config.Dir, b.config.Cluster); err != nil {
+	if err := claimFolder(b.config.Dir, b.config.kin()); err != nil {
 		return fmt.Errorf("data folder %s: %w", b.config.Dir, err)
 	}
 	if b.operator, err = b.config.operator(); err != nil {
 		return err
 	}
+	if err := b.openServers(ctx); err != nil {
+		return b.stopped(ctx, err)
+	}
+	defer b.servers.stop()
+	if b.system, err = b.servers.system(); err != nil {
+		return err
+	}
+	defer b.system.Close()
 	app, err := b.operator.appAccount()
 	if err != nil {
 		return err
 	}
-	if b.node, err = startNode(b.config, b.operator, app); err != nil {
-		return err
-	}
-	defer b.node.stop()
-	if b.system, err = b.node.connect("system", b.operator.system); err != nil {
-		return err
-	}
-	defer b.system.Close()
-	nc, err := b.node.connect("app", app.key)
+	nc, err := b.servers.app(ctx, app)
 	if err != nil {
-		return err
+		return b.stopped(ctx, err)
 	}
 	defer nc.Close()
 	return b.serve(ctx, nc)
@@ -167,7 +177,7 @@ func (b *Broker) serve(ctx context.Context, app *nats.Conn) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	b.ctx = ctx
-	if err := b.node.waitCurrent(ctx); err != nil {
+	if err := b.servers.waitCurrent(ctx, app); err != nil {
 		return b.stopped(ctx, err)
 	}
 	if b.registry, err = openRegistry(ctx, app, b.config, b.changed); err != nil {
@@ -195,7 +205,7 @@ func (b *Broker) serve(ctx context.Context, app *nats.Conn) (err error) {
 	<-ctx.Done()
 	b.shutdown()
 	if b.config.Cluster != nil {
-		b.node.handOver(b.system)
+		b.servers.handOver(b.system)
 	}
 	return b.stopped(ctx, context.Cause(ctx))
 }

@@ -39,6 +39,9 @@ func start(t testing.TB, c broker.Config) (b *broker.Broker, stop func()) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	}
+	if c.NATS == nil && c.Cluster == nil {
+		c.NATS = givenNATS(t, c.Dir)
+	}
 	b, err := broker.New(c)
 	if err != nil {
 		t.Fatal(err)
@@ -61,6 +64,7 @@ func start(t testing.TB, c broker.Config) (b *broker.Broker, stop func()) {
 	select {
 	case <-b.Ready():
 	case err := <-ended:
+		stopped = true
 		t.Fatalf("Run ended before it was ready: %v", err)
 	}
 	return b, stop

@@ -31,26 +31,34 @@ type Cluster struct {
 }
 
 // edge tells whether the node keeps no data.
-func (c Config) edge() bool { return c.Cluster != nil && c.Cluster.Edge }
+func (c Config) edge() bool {
+	return c.Cluster != nil && c.Cluster.Edge || c.NATS != nil && c.NATS.Edge
+}
+
+// shared tells whether other nodes use the same storage, to which the way can be lost.
+func (c Config) shared() bool { return c.Cluster != nil || c.NATS != nil }
 
 // clusterReplicas is how many copies of everything a cluster keeps, whatever its size.
 const clusterReplicas = 3
 
 // replicas is how many copies of a stream there are. Everything that makes a stream asks here.
 func (c Config) replicas() int {
-	if c.Cluster == nil {
-		return 1
+	switch {
+	case c.NATS != nil:
+		return c.copies
+	case c.Cluster != nil:
+		return clusterReplicas
 	}
-	return clusterReplicas
+	return 1
 }
 
 // patience is how long a publication waits for its acknowledgement before it is sent again. In a
 // cluster the leader that it went to may be gone.
 func (c Config) patience() time.Duration {
-	if c.Cluster == nil {
-		return writeTimeout / 3
+	if c.shared() {
+		return 2 * time.Second
 	}
-	return 2 * time.Second
+	return writeTimeout / 3
 }
 
 func (c *Cluster) check() (err error) {
@@ -142,6 +150,9 @@ func (c *Cluster) options(o *server.Options) error {
 		Name: c.Key.Name(), Host: host, Port: port, TLSConfig: tls, TLSTimeout: 5,
 		Username: user, Password: c.Key.ClusterSecret(), NoAdvertise: true,
 	}
+	if ip, err := netip.ParseAddr(host); c.Edge && host != "" && (err != nil || !ip.IsUnspecified()) {
+		o.Cluster.Advertise = c.Listen // nobody joins an edge, but other edges hear of it from those that it joins
+	}
 	for _, address := range c.others() {
 		o.Routes = append(o.Routes, &url.URL{Scheme: "nats-route", Host: address, User: url.UserPassword(user, c.Key.ClusterSecret())})
 	}
@@ -150,13 +161,20 @@ func (c *Cluster) options(o *server.Options) error {
 	return nil
 }
 
+// kin names the cluster that the node's data is of; "" for a node that is alone.
+func (c Config) kin() string {
+	switch {
+	case c.NATS != nil:
+		return c.NATS.Key.Name() + " on external NATS"
+	case c.Cluster != nil:
+		return c.Cluster.Key.Name()
+	}
+	return ""
+}
+
 // claimFolder notes in a data folder which cluster its data is of, or that it is of none. A folder
 // of another kind is refused: its streams would not be found, or be deleted.
-func claimFolder(dir string, c *Cluster) error {
-	name := ""
-	if c != nil {
-		name = c.Key.Name()
-	}
+func claimFolder(dir, name string) error {
 	path := filepath.Join(dir, "cluster")
 	b, err := os.ReadFile(path)
 	was := strings.TrimSpace(string(b))

@@ -91,6 +91,7 @@ func TestCluster(t *testing.T) {
 		{"what one writes all see", testSeenEverywhere},
 		{"all publish, and each has the same history", testSameHistory},
 		{"an id of one is good on the others", testResumeAnywhere},
+		{"a batch with keys that were used stores the others", func(t *testing.T, c *nodes) { testBatchWithKeys(t, c.brokers[1]) }},
 		{"a plugin's bytes outlive a race of its upload and its deletion", testPluginRace},
 		{"a key has one holder", testKeysAreShared},
 		{"workers on all nodes do no harm", testWorkersEverywhere},
@@ -289,6 +290,15 @@ func testEdge(t *testing.T, c *nodes) {
 	}
 	if s := edge.Stats(); s.Held != 0 {
 		t.Errorf("it holds %d keys", s.Held)
+	}
+	another, _ := start(t, broker.Config{
+		Dir: t.TempDir(), Node: "another", Cluster: &broker.Cluster{Key: c.key, Listen: freeAddress(t), Join: c.addrs, Edge: true},
+	})
+	for !another.Routes(t)["edge"] {
+		if ctx.Err() != nil {
+			t.Fatal("one edge does not hear of the other")
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 

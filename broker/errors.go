@@ -80,7 +80,7 @@ func transient(err error) bool {
 		return api.Code == 503 && api.ErrorCode != codeStoreFailed || hasCode(err, codeNoPeers, codeStreamOffline)
 	}
 	for _, target := range []error{
-		nats.ErrTimeout, nats.ErrNoResponders, nats.ErrDisconnected, nats.ErrConnectionReconnecting,
+		nats.ErrTimeout, nats.ErrNoResponders, nats.ErrDisconnected, nats.ErrConnectionReconnecting, nats.ErrReconnectBufExceeded,
 		jetstream.ErrNoStreamResponse, context.DeadlineExceeded,
 	} {
 		if errors.Is(err, target) {

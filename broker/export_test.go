@@ -180,6 +180,29 @@ func (b *Broker) Failed(ctx context.Context, tb testing.TB, tenant string, err e
 	return l.failed("publish", err)
 }
 
+// Copies returns how many there are of the tenant's history.
+func (b *Broker) Copies(ctx context.Context, tb testing.TB, tenant string) (n int) {
+	b.withStream(ctx, tb, tenant, func(_ *link, s jetstream.Stream) error {
+		n = s.CachedInfo().Config.Replicas
+		return nil
+	})
+	return n
+}
+
+// Routes are the names of the nodes that this one is connected with.
+func (b *Broker) Routes(tb testing.TB) map[string]bool {
+	tb.Helper()
+	state, err := b.servers.(*node).server.Routez(nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, r := range state.Routes {
+		names[r.RemoteName] = true
+	}
+	return names
+}
+
 // Streams is how many streams are on disk, but for the server's own.
 func (b *Broker) Streams(tb testing.TB) (n int) {
 	tb.Helper()

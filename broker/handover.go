@@ -61,16 +61,29 @@ type replica struct {
 
 // streams returns the copies that this node has of streams with several.
 func (n *node) streams() (all []replica, err error) {
-	state, err := n.server.Jsz(&server.JSzOptions{Accounts: true, Streams: true, Limit: 1 << 20})
-	if err != nil {
-		return nil, err
-	}
-	for _, account := range state.AccountDetails {
+	accounts, err := n.accounts()
+	for _, account := range accounts {
 		for _, s := range account.Streams {
 			if s.Cluster != nil && len(s.Cluster.Replicas) > 0 {
 				all = append(all, replica{streamID{account.Id, s.Name}, s.Cluster.Leader})
 			}
 		}
 	}
-	return all, nil
+	return all, err
+}
+
+// accounts returns what the server knows of each account and its streams. It looks at each stream.
+func (n *node) accounts() ([]*server.AccountDetail, error) {
+	state, err := n.server.Jsz(&server.JSzOptions{Accounts: true, Streams: true, Limit: 1 << 20})
+	if err != nil {
+		return nil, err
+	}
+	for _, account := range state.AccountDetails {
+		// The server reads an account's name after it let go of its lock, and new claims write the same
+		// name again under it. Taking the lock once more orders the two.
+		if acc, err := n.server.LookupAccount(account.Id); err == nil {
+			acc.GetName()
+		}
+	}
+	return state.AccountDetails, nil
 }

@@ -9,7 +9,7 @@ import (
 
 // join makes the node known to its cluster, if it is in one, and begins its membership.
 func (b *Broker) join(ctx context.Context, app *nats.Conn) error {
-	if b.config.Cluster == nil {
+	if !b.config.shared() {
 		return nil
 	}
 	err := retry(ctx, func(ctx context.Context) error { return b.registry.check(ctx, b.config.Node) })
@@ -17,8 +17,10 @@ func (b *Broker) join(ctx context.Context, app *nats.Conn) error {
 		return err
 	}
 	b.members = newMembers(b.config, app, b.registry.nodeCount, b.rest)
-	b.copies = newCopies(b.node.late)
-	b.start(func() { b.copies.run(ctx) })
+	if b.node != nil {
+		b.copies = newCopies(b.node.late)
+		b.start(func() { b.copies.run(ctx) })
+	}
 	b.start(func() {
 		if err := b.members.run(ctx, b.moved); err != nil {
 			b.config.Logger.Error("node is no member of its cluster", "error", err)
@@ -30,5 +32,7 @@ func (b *Broker) join(ctx context.Context, app *nats.Conn) error {
 // moved follows a change of who lives, or of whether this node is among them.
 func (b *Broker) moved() {
 	b.loseKeys()
-	b.copies.follow(b.members.apart(time.Now()) == 0)
+	if b.copies != nil {
+		b.copies.follow(b.members.apart(time.Now()) == 0)
+	}
 }

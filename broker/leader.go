@@ -74,9 +74,9 @@ func (h *history) nextStored(ctx context.Context, seq uint64) (next uint64, foun
 }
 
 // complete returns nil if nothing of pattern is stored from seq to end, which a reading says that came
-// to its own end. In a cluster a copy that lags may have answered it: then the error is errSettling.
+// to its own end. Of several copies one that lags may have answered it: then the error is errSettling.
 func (h *history) complete(ctx context.Context, pattern string, seq, end uint64) error {
-	if h.link.broker.config.Cluster == nil || seq > end {
+	if !h.link.broker.config.shared() || seq > end {
 		return nil
 	}
 	x, err := h.extent(ctx)
@@ -96,7 +96,7 @@ func (h *history) complete(ctx context.Context, pattern string, seq, end uint64)
 // before returns nil if what is stored at seq is older than t; errSettling if a reading found nothing
 // since t, and there is something.
 func (h *history) before(ctx context.Context, seq uint64, t time.Time) error {
-	if h.link.broker.config.Cluster == nil || seq == 0 {
+	if !h.link.broker.config.shared() || seq == 0 {
 		return nil
 	}
 	m, found, err := h.stored(ctx, storedQuery{Seq: seq})

@@ -105,7 +105,7 @@ func (l *link) open(ctx context.Context) error {
 	if err := retry(ctx, func(ctx context.Context) error { return pushAccount(ctx, b.system, b.operator, account) }); err != nil {
 		return err
 	}
-	nc, err := b.node.connect(l.tenant.Name, account.key)
+	nc, err := b.servers.connect(account)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}

@@ -42,6 +42,7 @@ type beat struct {
 type members struct {
 	self  beat
 	only  bool // this node only looks on: it says nothing, and so may never act
+	free  bool // it takes no others to act
 	nc    *nats.Conn
 	known func() int // nodes that there are to be members, dead ones too
 	rest  *rest
@@ -69,7 +70,7 @@ type members struct {
 
 func newMembers(c Config, nc *nats.Conn, known func() int, rest *rest) *members {
 	return &members{
-		self: beat{Node: c.Node, Life: randomID()}, only: c.edge(), nc: nc, known: known, rest: rest, log: c.Logger,
+		self: beat{Node: c.Node, Life: randomID()}, only: c.edge(), free: c.NATS != nil, nc: nc, known: known, rest: rest, log: c.Logger,
 		seen: cluster.NewMembers(memberTerm), lives: map[string]string{}, resting: map[string]bool{}, clocks: clocks{},
 		moved: make(chan struct{}), lost: time.Now(),
 	}
@@ -141,7 +142,7 @@ func (m *members) take(msg *nats.Msg, inbox string) {
 		}
 		m.answers[msg.Header.Get("Node")] = true
 		m.clocks.saw(msg.Header.Get("Node"), msg, m.sent)
-		if len(m.answers) > m.known()/2 {
+		if len(m.answers) >= m.needed() {
 			m.lease.Renew(m.sent, memberTerm)
 		}
 	case leftSubject:
@@ -167,7 +168,7 @@ func (m *members) take(msg *nats.Msg, inbox string) {
 func (m *members) look(now time.Time) bool {
 	live, may := m.seen.Live(now), m.lease.Left(now) > 0
 	work := slices.DeleteFunc(slices.Clone(live), func(node string) bool { return m.resting[node] })
-	with := may || m.only && len(live) > m.known()/2
+	with := may || m.only && (m.free || len(live) >= m.needed())
 	if len(live) < m.known() && now.Sub(m.began) < memberTerm {
 		may = false // it may just not have heard all others yet
 	}
@@ -201,6 +202,16 @@ func (m *members) apart(now time.Time) time.Duration {
 		return 0
 	}
 	return max(now.Sub(m.lost), 1)
+}
+
+// needed is how many nodes have to hear one another so that they may act. Where they only meet at an
+// external NATS, that is what some could be cut off from, but not some of them from others: each that
+// is heard there may act.
+func (m *members) needed() int {
+	if m.free {
+		return 1
+	}
+	return m.known()/2 + 1
 }
 
 // doubtTime is longer than a stream's new leader takes to know all that was acknowledged, and than an
@@ -250,9 +261,10 @@ func (m *members) wait(ctx context.Context, key string) error {
 }
 
 // Apart is how long this node has been without most of its cluster's nodes: cut off, or the others are
-// down. 0 is for a node that has them, and for one that is alone.
+// down. 0 is for a node that has them, and for one that is alone. So it is on an external NATS: that it
+// is away may be so for all nodes, and no other would be better for a viewer.
 func (b *Broker) Apart() time.Duration {
-	if !b.isReady() || b.members == nil {
+	if !b.isReady() || b.members == nil || b.members.free {
 		return 0
 	}
 	return b.members.apart(time.Now())

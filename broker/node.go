@@ -12,20 +12,20 @@ import (
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nkeys"
 )
 
 // node is the embedded NATS server.
 type node struct {
 	server   *server.Server
 	resolver *server.DirAccResolver
+	op       *operator
 	log      *slog.Logger
 	keeps    bool // data
 }
 
 // startNode starts the server and waits until it takes connections.
-func startNode(c Config, op *operator, app *account) (_ *node, err error) {
-	n := &node{log: c.Logger, keeps: !c.edge()}
+func startNode(c Config, op *operator) (_ *node, err error) {
+	n := &node{log: c.Logger, op: op, keeps: !c.edge()}
 	n.resolver, err = server.NewDirAccResolver(filepath.Join(c.Dir, "accounts"), 0, time.Minute, server.HardDelete)
 	if err != nil {
 		return nil, fmt.Errorf("account folder: %w", err)
@@ -35,18 +35,18 @@ func startNode(c Config, op *operator, app *account) (_ *node, err error) {
 			n.stop()
 		}
 	}()
-	system, token, err := op.systemToken()
+	system, err := op.systemAccount()
 	if err != nil {
-		return nil, fmt.Errorf("sign system account: %w", err)
+		return nil, err
 	}
-	appToken, err := app.claims.Encode(op.signing)
+	app, err := op.appAccount()
 	if err != nil {
-		return nil, fmt.Errorf("sign account app: %w", err)
+		return nil, err
 	}
-	if err := errors.Join(n.resolver.Store(system, token), n.resolver.Store(app.id, appToken)); err != nil {
-		return nil, fmt.Errorf("store accounts: %w", err)
+	if err := errors.Join(n.store(system), n.store(app)); err != nil {
+		return nil, err
 	}
-	options, err := n.options(c, op, system)
+	options, err := n.options(c, op, system.id)
 	if err != nil {
 		return nil, fmt.Errorf("embedded server: %w", err)
 	}
@@ -59,6 +59,18 @@ func startNode(c Config, op *operator, app *account) (_ *node, err error) {
 		return nil, errors.New("embedded server: not ready after 30 s")
 	}
 	return n, nil
+}
+
+// store puts an account where the server looks for it.
+func (n *node) store(a *account) error {
+	token, err := a.claims.Encode(n.op.signing)
+	if err == nil {
+		err = n.resolver.Store(a.id, token)
+	}
+	if err != nil {
+		return fmt.Errorf("store account %s: %w", a.claims.Name, err)
+	}
+	return nil
 }
 
 func (n *node) options(c Config, op *operator, system string) (*server.Options, error) {
@@ -87,7 +99,7 @@ func (n *node) options(c Config, op *operator, system string) (*server.Options, 
 
 // waitCurrent waits until storage has a leader, and this node knows what the others do. At first that
 // takes most of the nodes, and five to ten seconds.
-func (n *node) waitCurrent(ctx context.Context) error {
+func (n *node) waitCurrent(ctx context.Context, _ *nats.Conn) error {
 	const each = 50 * time.Millisecond
 	tick := time.NewTicker(each)
 	defer tick.Stop()
@@ -112,6 +124,15 @@ func (n *node) current() bool {
 	return n.server.JetStreamIsCurrent()
 }
 
+// system logs in to the system account.
+func (n *node) system() (*nats.Conn, error) {
+	a, err := n.op.systemAccount()
+	if err != nil {
+		return nil, err
+	}
+	return n.connect(a)
+}
+
 // off is ErrUnavailable for a node that keeps data and whose storage has switched itself off, as it does
 // when the disk is full.
 func (n *node) off() error {
@@ -126,26 +147,30 @@ func (n *node) leadsAll() bool {
 	return n.server.JetStreamIsLeader() || n.server.JetStreamEnabled() && !n.server.JetStreamIsClustered()
 }
 
+// app is connect: the server is there.
+func (n *node) app(_ context.Context, a *account) (*nats.Conn, error) { return n.connect(a) }
+
 // connect logs in to an account in process. The account must be known to the server.
-func (n *node) connect(name string, key nkeys.KeyPair) (*nats.Conn, error) {
-	auth, err := login(key)
+func (n *node) connect(a *account) (*nats.Conn, error) {
+	name := a.claims.Name
+	auth, err := login(a)
 	if err != nil {
 		return nil, fmt.Errorf("login to %s: %w", name, err)
 	}
 	nc, err := nats.Connect("", auth, nats.InProcessServer(n.server), nats.Name("millrace "+name),
 		nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.Timeout(5*time.Second),
-		nats.SyncQueueLen(liveQueue), nats.ErrorHandler(n.connError))
+		nats.SyncQueueLen(liveQueue), nats.ErrorHandler(func(nc *nats.Conn, _ *nats.Subscription, err error) { logConnError(n.log, nc, err) }))
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", name, err)
 	}
 	return nc, nil
 }
 
-func (n *node) connError(nc *nats.Conn, sub *nats.Subscription, err error) {
+func logConnError(log *slog.Logger, nc *nats.Conn, err error) {
 	if errors.Is(err, nats.ErrSlowConsumer) {
 		return // the hub sees the gap and fills it
 	}
-	n.log.Warn("NATS connection", "name", nc.Opts.Name, "error", err)
+	log.Warn("NATS connection", "name", nc.Opts.Name, "error", err)
 }
 
 // stop ends the server and waits for it.

@@ -27,5 +27,6 @@ func (b *Broker) KnownNodes() []Node {
 	return slices.SortedFunc(maps.Values(all), func(a, b Node) int { return cmp.Compare(a.Name, b.Name) })
 }
 
-// Leads tells whether this node leads the group of those that keep data. One that is alone does.
-func (b *Broker) Leads() bool { return b.isReady() && b.node.leadsAll() }
+// Leads tells whether this node leads the group of those that keep data. One that is alone does; on an
+// external NATS none does.
+func (b *Broker) Leads() bool { return b.isReady() && b.node != nil && b.node.leadsAll() }

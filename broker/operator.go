@@ -16,13 +16,14 @@ import (
 )
 
 // operator holds the keys that everything else is derived from or signed with. Every node of a
-// cluster has the same.
+// cluster has the same. That of an external NATS has no identity, system and claims.
 type operator struct {
 	identity nkeys.KeyPair
 	signing  nkeys.KeyPair
 	system   nkeys.KeyPair // of the system account
 	master   []byte        // accounts' keys are derived from it, so that no seed is in the registry
 	claims   *jwt.OperatorClaims
+	strict   bool // users are signed by signing keys of their accounts only
 }
 
 // operatorFile is the operator as it is on disk.
@@ -36,8 +37,11 @@ type operatorFile struct {
 // operatorName is the file of a node that is alone.
 const operatorName = "operator.json"
 
-// operator returns the cluster's operator, or that of the data folder.
+// operator returns that of the cluster, of an external NATS, or of the data folder.
 func (c Config) operator() (*operator, error) {
+	if c.NATS != nil {
+		return c.NATS.operator()
+	}
 	if c.Cluster == nil {
 		return openOperator(filepath.Join(c.Dir, operatorName))
 	}

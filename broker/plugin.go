@@ -66,7 +66,7 @@ func (b *Broker) checkPlugin(ctx context.Context, tenant, reference string) erro
 		if _, ok := view.Version(reference); ok {
 			return nil
 		}
-		if try > 0 || b.config.Cluster == nil {
+		if try > 0 || !b.config.shared() {
 			return invalid("plugin", "%s is not there", reference)
 		}
 		if err := b.registry.sync(ctx); err != nil {
@@ -221,7 +221,7 @@ func (b *Broker) dropUnused(ctx context.Context, versions []PluginVersion) {
 
 // dropBytes deletes bytes that no record has, and puts them back if another node wrote one meanwhile.
 func (b *Broker) dropBytes(ctx context.Context, digest string) error {
-	if b.config.Cluster == nil {
+	if !b.config.shared() {
 		return b.store.remove(ctx, digest)
 	}
 	wasm, err := b.store.get(ctx, digest)

@@ -113,7 +113,7 @@ func (b *Broker) Publish(ctx context.Context, tenant string, p Publication) (Pos
 			}
 			return Position{Epoch: h.epoch, Seq: ack.Seq}, nil
 		}
-		if !repeatable(err, p.Key != "" || b.config.Cluster != nil) || !pause(ctx, try) {
+		if !repeatable(err, p.Key != "" || b.config.shared()) || !pause(ctx, try) {
 			return Position{}, l.failed("publish", err)
 		}
 		if h, err = l.reopen(ctx, h, err); err != nil {
@@ -125,7 +125,7 @@ func (b *Broker) Publish(ctx context.Context, tenant string, p Publication) (Pos
 // repeatable gives p an id where it has to be repeated through elections. A node that is alone spares
 // itself the memory for all ids of the last two minutes.
 func (b *Broker) repeatable(p Publication) Publication {
-	if p.Key == "" && b.config.Cluster != nil {
+	if p.Key == "" && b.config.shared() {
 		p.id = randomID()
 	}
 	return p
@@ -147,7 +147,7 @@ func (l *link) reopen(ctx context.Context, h *history, err error) (*history, err
 	if !errors.Is(err, nats.ErrNoResponders) {
 		return h, nil
 	}
-	if l.broker.config.Cluster != nil {
+	if l.broker.config.shared() {
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		if _, err := h.extent(ctx); !errors.Is(err, ErrGone) {

@@ -70,14 +70,18 @@ func TestPublishTwiceWithAKey(t *testing.T) {
 
 func TestBatchWithKeys(t *testing.T) {
 	b, _ := start(t, broker.Config{})
-	tenant(t, b, "acme", broker.Spec{})
+	testBatchWithKeys(t, b)
+}
+
+func testBatchWithKeys(t *testing.T, b *broker.Broker) {
+	tenant(t, b, "keys", broker.Spec{})
 	batch := func(keys string) []uint64 {
 		t.Helper()
 		var ps []broker.Publication
 		for _, k := range strings.Fields(keys) {
 			ps = append(ps, broker.Publication{Subject: "a", Data: k, Key: strings.Trim(k, "-")})
 		}
-		at, err := b.PublishBatch(within(t), "acme", ps)
+		at, err := b.PublishBatch(within(t), "keys", ps)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +105,7 @@ func TestBatchWithKeys(t *testing.T) {
 			t.Errorf("%s: %s, not %s", tt.name, got, tt.want)
 		}
 	}
-	if p, err := b.Publish(within(t), "acme", broker.Publication{Subject: "a", Key: "b"}); err != nil || p.Seq != 2 {
+	if p, err := b.Publish(within(t), "keys", broker.Publication{Subject: "a", Key: "b"}); err != nil || p.Seq != 2 {
 		t.Errorf("a batch's key published alone: %s, %v", p, err)
 	}
 }

@@ -128,7 +128,9 @@ func change[T any](ctx context.Context, r *registry, key string, e edit[T]) erro
 // the record's revision. No write is lost: each is made from the content that it replaces.
 func swap[T any](ctx context.Context, kv jetstream.KeyValue, key string, e edit[T]) (uint64, error) {
 	for try := range 1000 {
-		revision, err := swapOnce(ctx, kv, key, e)
+		attempt, cancel := context.WithTimeout(ctx, attemptTimeout*time.Duration(min(try+1, 5)))
+		revision, err := swapOnce(attempt, kv, key, e)
+		cancel()
 		switch {
 		case err == nil:
 			return revision, nil
@@ -187,7 +189,9 @@ func (r *registry) remove(ctx context.Context, key string) error {
 func (r *registry) removeAt(ctx context.Context, key string, at uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	if _, err := r.kv.Get(ctx, key); errors.Is(err, jetstream.ErrKeyNotFound) {
+	attempt, stop := context.WithTimeout(ctx, attemptTimeout)
+	defer stop()
+	if _, err := r.kv.Get(attempt, key); errors.Is(err, jetstream.ErrKeyNotFound) {
 		return ErrNotFound
 	} else if err != nil && !transient(err) {
 		return fmt.Errorf("read record %s: %w", key, err)

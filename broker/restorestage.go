@@ -49,7 +49,7 @@ func (b *Broker) newStage(ctx context.Context, tenant string) (*stage, error) {
 	if err := retry(ctx, func(ctx context.Context) error { return pushAccount(ctx, b.system, b.operator, account) }); err != nil {
 		return nil, err
 	}
-	if s.nc, err = b.node.connect(tenant+" restored", account.key); err != nil {
+	if s.nc, err = b.servers.connect(account); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	if s.js, err = jetstream.New(s.nc); err != nil {
@@ -80,7 +80,7 @@ func (s *stage) touch(ctx context.Context) error {
 // current waits until most of the copies of each stream have all that was restored, so that what is
 // acknowledged outlives the loss of a node.
 func (s *stage) current(ctx context.Context, streams []string) error {
-	if s.broker.config.Cluster == nil {
+	if s.broker.config.replicas() == 1 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, copiesWait)

@@ -54,10 +54,10 @@ func TestSecrets(t *testing.T) {
 		t.Errorf("the view has %+v", v.Secrets)
 	}
 	stop()
-	if found := search(t, dir, plain); len(found) != 0 {
+	if found := search(t, storedIn(dir), plain); len(found) != 0 {
 		t.Errorf("the value is in %q", found)
 	}
-	if len(search(t, dir, "secrets.acme.key")) == 0 {
+	if len(search(t, storedIn(dir), "secrets.acme.key")) == 0 {
 		t.Error("nor is its record, so this shows nothing")
 	}
 	b, _ = start(t, broker.Config{Dir: dir})

@@ -27,17 +27,18 @@ type TenantHistory struct {
 // MaxLargest is how many histories StorageStats tells of by name.
 const MaxLargest = 20
 
-// Storage asks the embedded server, which looks at each stream: it is for those who ask now and then.
+// Storage asks the embedded server, if there is one, which looks at each stream: it is for those who
+// ask now and then.
 func (b *Broker) Storage() (s StorageStats, err error) {
-	if !b.isReady() || !b.node.keeps {
+	if !b.isReady() || b.node == nil || !b.node.keeps {
 		return s, nil
 	}
-	state, err := b.node.server.Jsz(&server.JSzOptions{Accounts: true, Streams: true, Limit: 1 << 20})
+	accounts, err := b.node.accounts()
 	if err != nil {
 		return s, err
 	}
 	s.Leader = b.node.leadsAll()
-	for _, account := range state.AccountDetails {
+	for _, account := range accounts {
 		for i := range account.Streams {
 			b.addStream(&s, account.Name, &account.Streams[i])
 		}

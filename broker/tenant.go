@@ -117,7 +117,7 @@ func (b *Broker) Fresh(ctx context.Context, tenant string) (*View, error) {
 	if err := b.serving(ctx); err != nil {
 		return nil, err
 	}
-	if b.config.Cluster != nil {
+	if b.config.shared() {
 		ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 		defer cancel()
 		if err := b.registry.sync(ctx); err != nil {

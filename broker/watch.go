@@ -7,26 +7,33 @@ import (
 	"maps"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
 // run keeps the views up to date until ctx ends. A watch that breaks is begun again from the whole.
 func (r *registry) run(ctx context.Context) error {
-	for ctx.Err() == nil {
-		err := r.watch(ctx)
+	for told := false; ctx.Err() == nil; {
+		worked, err := r.watch(ctx)
 		if ctx.Err() == nil {
-			r.log.Warn("registry watch broke", "error", err)
+			if worked || !told { // once while storage is away
+				r.log.Warn("registry watch broke", "error", err)
+				told = true
+			}
 			pause(ctx, 8)
 		}
 	}
 	return context.Cause(ctx)
 }
 
-// watch loads the whole bucket, shows it, and then each change in order.
-func (r *registry) watch(ctx context.Context) error {
+// watch loads the whole bucket, shows it, and then each change in order. worked tells whether it came
+// to that.
+func (r *registry) watch(ctx context.Context) (worked bool, err error) {
+	connected := r.js.Conn().StatusChanged(nats.CONNECTED)
+	defer r.js.Conn().RemoveStatusListener(connected)
 	w, err := r.kv.WatchAll(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer w.Stop()
 	whole := map[string]*View{}
@@ -35,18 +42,20 @@ func (r *registry) watch(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return worked, ctx.Err()
+		case <-connected: // again: the client's own watch would notice what it missed after ten seconds or more
+			return worked, errors.New("connection was lost")
 		case <-r.stalled:
 			if whole == nil && time.Since(began) > stallTime { // else it is only slow
-				return errors.New("it does not show what is stored")
+				return worked, errors.New("it does not show what is stored")
 			}
 		case entry, ok := <-w.Updates():
 			switch {
 			case !ok:
-				return errors.New("it ended")
+				return worked, errors.New("it ended")
 			case entry == nil: // the end of what there was
 				r.showWhole(whole, revision)
-				whole, began = nil, time.Now()
+				whole, worked, began = nil, true, time.Now()
 			case whole != nil:
 				r.sawNode(entry)
 				r.apply(whole, entry)

@@ -27,6 +27,7 @@ import (
 // Config says what to start. A zero field takes its default.
 type Config struct {
 	Nodes int      // default 1
+	Edges int      // of the nodes, so many, the last ones, keep no data
 	Alone bool     // more than one node, which know nothing of each other
 	Flags []string // further flags of serve, for each node
 
@@ -43,6 +44,7 @@ type Cluster struct {
 
 	t      testing.TB
 	dir    string
+	cores  int // nodes that keep data, the first ones
 	binary string
 	links  *links // nil without
 }
@@ -51,7 +53,7 @@ type Cluster struct {
 // failed what they printed is shown.
 func Start(t testing.TB, config Config) *Cluster {
 	t.Helper()
-	c := &Cluster{t: t, dir: t.TempDir(), binary: cmp.Or(config.Binary, program.Binary())}
+	c := &Cluster{t: t, dir: t.TempDir(), binary: cmp.Or(config.Binary, program.Binary()), cores: max(config.Nodes, 1) - config.Edges}
 	addresses := freeAddresses(t, 2*max(config.Nodes, 1))
 	for i := range max(config.Nodes, 1) {
 		c.Nodes = append(c.Nodes, c.newNode(i, addresses[2*i], addresses[2*i+1]))
@@ -112,8 +114,8 @@ func (c *Cluster) setting(i int, key string) Setting {
 	if key == "" {
 		return s
 	}
-	s.Key, s.ClusterListen = key, c.Nodes[i].routes
-	for j, n := range c.Nodes {
+	s.Key, s.ClusterListen, s.Edge = key, c.Nodes[i].routes, i >= c.cores
+	for j, n := range c.Nodes[:c.cores] {
 		switch {
 		case j == i:
 		case c.links != nil:

@@ -143,3 +143,13 @@ func (n *Node) AwaitUnready() {
 	n.t.Helper()
 	awaitStatus(n.t, n.URL+"/readyz", 503, time.Now().Add(readyWithin), n.process.Ended)
 }
+
+// Stores tells whether the node has streams on its disk.
+func (n *Node) Stores() bool {
+	n.t.Helper()
+	streams, err := filepath.Glob(filepath.Join(n.data, "broker", "jetstream", "*", "streams", "*"))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return len(streams) > 0
+}

@@ -166,7 +166,7 @@ func TestWhoGoesIsNoticed(t *testing.T) {
 				if err := tt.go_(v.conn); err != nil {
 					t.Fatal(err)
 				}
-				n.endsWith(wire.ErrSlow)
+				n.endsWith(wire.ErrLeft)
 			})
 		})
 	}
