@@ -55,23 +55,24 @@ func (c *demoCommand) Run(ctx context.Context, con *console) (err error) {
 	if err != nil {
 		return err
 	}
+	defer func() { _ = l.Close() }() // the server closes it, if it comes that far
 	data, err := os.MkdirTemp("", "millrace-demo-")
 	if err != nil {
-		return errors.Join(err, l.Close())
+		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(data)) }()
 	cache, done, err := buildCache()
 	if err != nil {
-		return errors.Join(err, l.Close())
+		return err
 	}
 	defer done()
 	feed := sourcetest.NewServer(sourcetest.New(nil))
 	defer feed.Close()
 	d := &demo{con: con, data: data, logs: newLogFeed(), url: baseURL(l, false), feed: feed.URL}
 	if err := d.prepare(ctx, cache); err != nil {
-		return errors.Join(err, l.Close())
+		return err
 	}
-	return d.server.run(ctx, l, d.live)
+	return d.server.run(ctx, func() (net.Listener, error) { return l, nil }, d.live)
 }
 
 // prepare makes the server. What it compiles is kept with what the toolchain builds. Its log goes

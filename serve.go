@@ -69,8 +69,7 @@ func (c *serveCommand) Run(ctx context.Context, con *console) (err error) {
 	if err != nil {
 		return err
 	}
-	l, err := listen(c.Listen)
-	if err != nil {
+	if err := isFree(c.Listen); err != nil {
 		return err
 	}
 	s, err := newServer(ctx, serverConfig{
@@ -80,12 +79,17 @@ func (c *serveCommand) Run(ctx context.Context, con *console) (err error) {
 		TLSCert: c.TLSCert, TLSKey: c.TLSKey,
 	})
 	if err != nil {
-		return errors.Join(err, l.Close())
+		return err
 	}
 	if made {
 		con.printf("The operator's token, shown this once and kept in %s:\n\n  %s\n\n", filepath.Join(c.Data, adminTokenFile), token)
 	}
-	return s.run(ctx, l, func(ctx context.Context) error {
+	var l net.Listener
+	open := func() (_ net.Listener, err error) {
+		l, err = listen(c.Listen)
+		return l, err
+	}
+	return s.run(ctx, open, func(ctx context.Context) error {
 		con.printf("Millrace serves %s\n", baseURL(l, c.TLSCert != ""))
 		<-ctx.Done()
 		return ctx.Err()

@@ -84,18 +84,23 @@ func newServer(ctx context.Context, c serverConfig) (*server, error) {
 	return &s, nil
 }
 
-// run serves on l until ctx ends. beside runs while the server does, from when it takes calls. Then
-// everything ends in order: web drains, host closes, the broker stops. nil is a stop that was asked
-// for.
-func (s *server) run(ctx context.Context, l net.Listener, beside ...func(context.Context) error) error {
-	serve := func(ctx context.Context) error { return s.web.Run(ctx, l) }
+// run serves until ctx ends, on what open opens once the server can answer: a balancer takes a node
+// that lets it connect for one that answers, and in a cluster a start may take ten seconds. beside runs
+// while the server does, from then on. Then everything ends in order: web drains, host closes, the
+// broker stops. nil is a stop that was asked for.
+func (s *server) run(ctx context.Context, open func() (net.Listener, error), beside ...func(context.Context) error) error {
 	return within(ctx, s.broker.Run, func(ctx context.Context) (err error) {
 		defer func() { err = errors.Join(unlessCanceled(err), s.host.Close(context.WithoutCancel(ctx))) }()
 		select {
 		case <-s.broker.Ready():
 		case <-ctx.Done():
-			return l.Close()
+			return nil
 		}
+		l, err := open()
+		if err != nil {
+			return err
+		}
+		serve := func(ctx context.Context) error { return s.web.Run(ctx, l) }
 		return runAll(ctx, append(beside, serve)...)
 	})
 }
@@ -110,6 +115,15 @@ func listen(address string) (net.Listener, error) {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
 	return l, nil
+}
+
+// isFree tells why an address cannot be listened on, before anything is made for it.
+func isFree(address string) error {
+	l, err := listen(address)
+	if err != nil {
+		return err
+	}
+	return l.Close()
 }
 
 // baseURL is where l is reached from this machine.

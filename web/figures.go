@@ -42,6 +42,9 @@ var nodeFigures = []struct {
 
 	{"plugin_instances", "Plugin instances that live now, the idle ones among them.", func(f *figures) float64 { return float64(f.host.Instances) }},
 	{"plugin_modules", "Plugin modules that are compiled and in use now.", func(f *figures) float64 { return float64(f.host.Modules) }},
+	{"plugin_modules_loaded", "Plugin modules whose code is in memory now.", func(f *figures) float64 { return float64(f.host.Loaded) }},
+	{"plugin_code_bytes", "About what their code takes.", func(f *figures) float64 { return float64(f.host.LoadedBytes) }},
+	{"plugin_code_limit_bytes", "How much that may be; open streams may hold more.", func(f *figures) float64 { return float64(f.host.CodeBytes) }},
 	{"plugin_instances_started_total", "Plugin instances started.", func(f *figures) float64 { return float64(f.host.Started) }},
 	{"plugin_streams_total", "onStream callbacks that ran.", func(f *figures) float64 { return float64(f.host.Streams) }},
 	{"plugin_calls_total", "Calls of the callbacks that do not last.", func(f *figures) float64 { return float64(f.host.Events) }},

@@ -96,6 +96,8 @@ func problemOf(err error) *problem {
 		return fail(http.StatusRequestEntityTooLarge, "The data is over the size limit of an event.")
 	case errors.Is(err, host.ErrBusy):
 		return fail(http.StatusTooManyRequests, "All plugin instances of this node are in use.").later(5)
+	case errors.Is(err, host.ErrNotLoaded):
+		return fail(http.StatusServiceUnavailable, "The plugin could not be loaded again on this node; its log says why.").later(1)
 	case errors.Is(err, broker.ErrFull):
 		return fail(http.StatusInsufficientStorage, "The tenant's storage is full.")
 	case errors.Is(err, broker.ErrUnavailable), errors.Is(err, broker.ErrClosed):

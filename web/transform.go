@@ -50,6 +50,9 @@ func (t *transform) frames(ctx context.Context, dst []wire.Frame, epoch string, 
 
 // onFailure does what the route's onError says about an event whose callback failed.
 func (t *transform) onFailure(dst []wire.Frame, epoch string, e *abi.Event, err error) ([]wire.Frame, error) {
+	if errors.Is(err, host.ErrNotLoaded) {
+		return dst, err // the host's fault: viewers come back for the event
+	}
 	t.session.Log(slog.LevelError, failureText("onEvent failed on "+e.ID, err))
 	switch t.onError {
 	case "drop":

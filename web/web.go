@@ -37,7 +37,7 @@ type Config struct {
 
 	Drain        time.Duration // over which open streams are ended when Run's context does; default 30 s
 	Notice       time.Duration // that a drain by Run's context takes at least, so that a balancer has seen it; default none
-	Apart        time.Duration // that the node may be without most of the others before its viewers are sent elsewhere; default 10 s
+	Apart        time.Duration // that the node may be without most of the others before its viewers are sent elsewhere; default 3 s
 	WriteTimeout time.Duration // that a viewer without keep-alives may take none of what waits for it; default 15 s
 	Viewers      int           // streams open at most; default is what open files allow, up to 100,000
 	QueueBytes   int           // waiting for one viewer of a callback of its own at most; default 256 KiB
@@ -57,7 +57,7 @@ type Config struct {
 func (c Config) withDefaults() (_ Config, err error) {
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	c.Drain = cmp.Or(c.Drain, 30*time.Second)
-	c.Apart = cmp.Or(c.Apart, 10*time.Second)
+	c.Apart = cmp.Or(c.Apart, 3*time.Second)
 	c.WriteTimeout = cmp.Or(c.WriteTimeout, 15*time.Second)
 	c.Viewers = cmp.Or(c.Viewers, defaultViewers(openFiles()))
 	c.QueueBytes = cmp.Or(c.QueueBytes, 256<<10)
