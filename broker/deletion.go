@@ -44,6 +44,9 @@ func (b *Broker) finishDeletion(ctx context.Context, name string) error {
 		return nil
 	}
 	v, _ := b.registry.view(name)
+	if mine, err := b.condemn(ctx, v); err != nil || !mine {
+		return err
+	}
 	b.closeLink(v.Tenant.UID)
 	account, err := b.operator.tenantAccount(v.Tenant, b.config.maxPayload())
 	if err != nil {
@@ -58,6 +61,19 @@ func (b *Broker) finishDeletion(ctx context.Context, name string) error {
 		return err
 	}
 	return b.removeTenant(ctx, v)
+}
+
+// condemn takes a tenant that is being deleted from a restore that may be at work on it, which then
+// comes to nothing; false if it is no longer being deleted. Without that a restore could make its last
+// write while its parts go.
+func (b *Broker) condemn(ctx context.Context, v *View) (is bool, err error) {
+	err = change(ctx, b.registry, "tenants."+v.Tenant.Name, func(rec tenantRecord, exists bool) (tenantRecord, bool, error) {
+		is = exists && rec.UID == v.Tenant.UID && rec.Deleting
+		write := is && rec.Restoring
+		rec.Restoring = false
+		return rec, write, nil
+	})
+	return is, err
 }
 
 // removeTenant deletes the record of a tenant whose parts are gone. Somebody else may have done that

@@ -177,8 +177,8 @@ func (j *restoreJob) claim(ctx context.Context, deleting bool) error {
 			return rec, false, nil
 		case exists && !ours && !rec.Deleting:
 			return rec, false, ErrExists
-		case exists && !ours, !exists && !deleting:
-			return rec, false, ErrConflict
+		case exists && !ours, !exists && !deleting, ours && !rec.Restoring:
+			return rec, false, ErrConflict // another has the name, or deletes what is to be
 		}
 		return tenantRecord{Tenant: t, UID: t.UID, Deleting: deleting, Restoring: deleting}, true, nil
 	})
@@ -205,7 +205,7 @@ func (j *restoreJob) writeRecords(ctx context.Context) error {
 				return err
 			}
 		}
-		if v, live := b.registry.view(j.name); v == nil || live || v.Tenant.UID != j.records.tenant.UID {
+		if v, live := b.registry.view(j.name); v == nil || live || !v.restoring || v.Tenant.UID != j.records.tenant.UID {
 			return ErrConflict // somebody else has deleted the tenant that is to be
 		}
 		var revision uint64

@@ -61,12 +61,17 @@ func duplicate(conn syscall.Conn) (fd int, err error) {
 	return fd, err
 }
 
-// appendHead appends a response's head and its first chunk. The handler's headers come first: a
-// browser's EventSource gives up for good on a head that is cut before its Content-Type. The connection
-// serves nothing after the stream, and a proxy must know that before it gives it to somebody else.
+// appendHead appends a response's head and its first chunk. Content-Type comes first, and then who may
+// read it from elsewhere: a browser's EventSource gives up for good on a head that is cut before those.
+// The connection serves nothing after the stream, and a proxy must know that before it gives it to somebody else.
 func appendHead(dst []byte, h http.Header, first []byte) []byte {
 	out := appender{append(dst, "HTTP/1.1 200 OK\r\n"...)}
-	_ = h.WriteSubset(&out, map[string]bool{"Date": true, "Connection": true, "Transfer-Encoding": true, "Content-Length": true})
+	for _, first := range [...]string{"Content-Type", "Access-Control-Allow-Origin"} {
+		if values := h[first]; len(values) > 0 {
+			_ = http.Header{first: values}.Write(&out)
+		}
+	}
+	_ = h.WriteSubset(&out, map[string]bool{"Content-Type": true, "Access-Control-Allow-Origin": true, "Date": true, "Connection": true, "Transfer-Encoding": true, "Content-Length": true})
 	dst = append(out.b, "Date: "...)
 	dst = time.Now().UTC().AppendFormat(dst, http.TimeFormat)
 	dst = append(dst, "\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"...)
