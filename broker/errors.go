@@ -45,6 +45,7 @@ const (
 	codeWrongLastSeqConstant = 10164
 	codeStoreFailed          = 10077 // the bucket is full, among others
 	codeBatchDuplicate       = 10201
+	codeBatchIncomplete      = 10176 // an election came between its messages, or too many batches were open at its first
 	codeDuplicateConflict    = 10158
 	codeTooManyBatches       = 10210
 	codeNoPeers              = 10005 // too few nodes for all copies
@@ -72,12 +73,12 @@ func unsettled(err error) bool {
 }
 
 // transient tells whether the same request can succeed later: nobody answered (an election, a
-// reconnect), too few nodes are there, or the server says 503, as it does for an account that is only
-// just being set up.
+// reconnect), too few nodes are there, a part of a batch was lost on the way, so that nothing of it is
+// stored, or the server says 503, as it does for an account that is only just being set up.
 func transient(err error) bool {
 	var api *jetstream.APIError
 	if errors.As(err, &api) {
-		return api.Code == 503 && api.ErrorCode != codeStoreFailed || hasCode(err, codeNoPeers, codeStreamOffline)
+		return api.Code == 503 && api.ErrorCode != codeStoreFailed || hasCode(err, codeNoPeers, codeStreamOffline, codeBatchIncomplete)
 	}
 	for _, target := range []error{
 		nats.ErrTimeout, nats.ErrNoResponders, nats.ErrDisconnected, nats.ErrConnectionReconnecting, nats.ErrReconnectBufExceeded,

@@ -44,6 +44,50 @@ func (b *Broker) Purge(ctx context.Context, tb testing.TB, tenant string) {
 	b.withStream(ctx, tb, tenant, func(_ *link, s jetstream.Stream) error { return s.Purge(ctx) })
 }
 
+// OpenBatches begins as many batches as the server takes for one stream, and returns a function that
+// waits until it has refused another one and then ends the first.
+func (b *Broker) OpenBatches(ctx context.Context, tb testing.TB, tenant, subject string) (endOne func()) {
+	const most = 50 // streamDefaultMaxAtomicBatchInflightPerStream of nats-server
+	send := func(l *link, batch, n int, commit string) *nats.Msg {
+		m := nats.NewMsg(eventPrefix + subject)
+		m.Header.Set("Nats-Batch-Id", fmt.Sprint("open-", batch))
+		m.Header.Set("Nats-Batch-Sequence", fmt.Sprint(n))
+		if commit != "" {
+			m.Header.Set("Nats-Batch-Commit", commit)
+		}
+		reply, err := l.nc.RequestMsgWithContext(ctx, m)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return reply
+	}
+	var commits *nats.Subscription
+	b.withStream(ctx, tb, tenant, func(l *link, _ jetstream.Stream) (err error) {
+		for i := range most {
+			if reply := send(l, i, 1, ""); len(reply.Data) > 0 {
+				tb.Fatalf("batch %d was not begun: %s", i, reply.Data)
+			}
+		}
+		commits, err = l.nc.SubscribeSync(eventPrefix + subject)
+		return err
+	})
+	return func() {
+		b.withStream(ctx, tb, tenant, func(l *link, _ jetstream.Stream) error {
+			for {
+				m, err := commits.NextMsgWithContext(ctx)
+				if err != nil {
+					return err
+				}
+				if m.Header.Get("Nats-Batch-Commit") != "" {
+					break
+				}
+			}
+			_, err := parseAck(send(l, 0, 2, "1"))
+			return err
+		})
+	}
+}
+
 // RemoveHistory deletes the tenant's stream.
 func (b *Broker) RemoveHistory(ctx context.Context, tb testing.TB, tenant string) {
 	b.withStream(ctx, tb, tenant, func(l *link, _ jetstream.Stream) error { return l.js.DeleteStream(ctx, historyStream) })

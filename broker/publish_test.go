@@ -151,3 +151,21 @@ func TestConcurrentBatches(t *testing.T) {
 		t.Errorf("the next is %d", last.Seq)
 	}
 }
+
+// TestABatchThatTheServerDidNotTakeIsSentAgain has others begin as many batches as a
+// stream may have open. The commit of another one finds no batch, as after an election.
+func TestABatchThatTheServerDidNotTakeIsSentAgain(t *testing.T) {
+	b, _ := start(t, broker.Config{})
+	tenant(t, b, "acme", broker.Spec{})
+	publish(t, b, "acme", "a", "")
+	endOne := b.OpenBatches(within(t), t, "acme", "a")
+	done := make(chan error, 1)
+	go func() {
+		_, err := b.PublishBatch(within(t), "acme", []broker.Publication{{Subject: "a", Key: "1"}, {Subject: "a", Key: "2"}})
+		done <- err
+	}()
+	endOne()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}

@@ -92,7 +92,7 @@ type viewer struct {
 	last   string // id of the last event
 }
 
-// served waits until a node serves a path: it prepares callbacks before it does.
+// served waits until a node serves a path: it hears of routes and prepares callbacks before it does.
 func (c *client) served(url string) {
 	c.t.Helper()
 	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
@@ -101,7 +101,7 @@ func (c *client) served(url string) {
 		if resp.StatusCode == http.StatusOK {
 			return
 		}
-		if resp.StatusCode != http.StatusNotFound || time.Now().After(deadline) {
+		if resp.StatusCode != http.StatusNotFound && resp.StatusCode != http.StatusServiceUnavailable || time.Now().After(deadline) {
 			c.t.Fatalf("%s is answered with %s", url, resp.Status)
 		}
 	}
