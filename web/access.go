@@ -78,7 +78,7 @@ func (s *Server) authenticate(r *http.Request, view *broker.View, public bool) (
 		return principal{}, nil
 	}
 	if secret == "" {
-		return principal{}, fail(http.StatusUnauthorized, "A token is needed: send it as Authorization: Bearer.")
+		return principal{}, noToken()
 	}
 	p, ok := s.identify(secret, view)
 	if !ok {
@@ -88,10 +88,17 @@ func (s *Server) authenticate(r *http.Request, view *broker.View, public bool) (
 	return p, nil
 }
 
+func noToken() error {
+	return fail(http.StatusUnauthorized, "A token is needed: send it as Authorization: Bearer.")
+}
+
 // allowed checks whether the principal may do n.
 func (p principal) allowed(n need) error {
 	if p.operator || n.public {
 		return nil
+	}
+	if p.token == nil {
+		return noToken()
 	}
 	scopes := p.token.Scopes
 	if slices.Contains(scopes, scopeAdmin) && n.scope != scopeOperator {

@@ -285,17 +285,25 @@ func TestARouteMadeAgainHasItsOwnChannel(t *testing.T) {
 	v.want("fail")
 }
 
-func TestARouteThatTurnsPrivateEndsNobodysStreams(t *testing.T) {
+func TestARouteThatTurnsPrivateEndsStreamsThatItWouldNotOpen(t *testing.T) {
 	n := startNode(t, web.Config{})
 	n.must("PUT", "/v1/tenants/acme", nil, nil)
 	n.route("acme", "a", "/a", map[string]any{"subjects": []string{"a"}})
 	_, secret := n.token("acme", nil, "subscribe")
-	nobody, holder := n.open("/t/acme/a"), n.open("/t/acme/a", "Authorization", "Bearer "+secret)
-	n.route("acme", "a", "/a", map[string]any{"subjects": []string{"a"}, "access": "private"})
-	if e := nobody.next(); e.Name != "expired" {
-		t.Errorf("event %q %q, want expired", e.Name, e.Data)
+	_, publisher := n.token("acme", nil, "publish")
+	_, elsewhere := n.token("acme", []string{"b"}, "subscribe")
+	refused := []*viewer{n.open("/t/acme/a")}
+	for _, s := range []string{publisher, elsewhere} {
+		refused = append(refused, n.open("/t/acme/a", "Authorization", "Bearer "+s))
 	}
-	nobody.ended()
+	holder := n.open("/t/acme/a", "Authorization", "Bearer "+secret)
+	n.route("acme", "a", "/a", map[string]any{"subjects": []string{"a"}, "access": "private"})
+	for _, v := range refused {
+		if e := v.next(); e.Name != "expired" {
+			t.Errorf("event %q %q, want expired", e.Name, e.Data)
+		}
+		v.ended()
+	}
 	n.publish("acme", "a", "still here")
 	holder.want("still here")
 }

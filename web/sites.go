@@ -143,8 +143,11 @@ func (ss *sites) loaded() bool {
 // notice tells of a change without waiting for callbacks to be prepared.
 func (ss *sites) notice(ctx context.Context, tenant string) {
 	view, err := ss.broker.View(ctx, tenant)
-	if err == nil || errors.Is(err, broker.ErrNotFound) {
+	switch {
+	case err == nil, errors.Is(err, broker.ErrNotFound):
 		ss.noticed(ctx, tenant, view)
+	case ctx.Err() == nil:
+		ss.again(ctx, tenant)
 	}
 }
 

@@ -18,7 +18,7 @@ type openStream struct {
 	tenant   string
 	route    string // "" for a stream of the admin API
 	tokenID  string // "" if it was opened without a tenant's token
-	nobody   bool   // it was opened without any token
+	free     bool   // it would not be open if its route were private
 	until    time.Time
 	untilWhy error
 	leave    func() // of its channel; nil if it follows none
@@ -113,7 +113,7 @@ func (o *openStream) outlived(view *broker.View) error {
 	switch {
 	case !ok:
 		return errDeleted
-	case o.nobody && !r.Revisions[0].Access.Public:
+	case o.free && !r.Revisions[0].Access.Public:
 		return errExpired
 	}
 	return nil

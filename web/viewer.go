@@ -83,7 +83,7 @@ func (v *viewer) enter() error {
 	}
 	o := &openStream{
 		streams: v.server.streams, limits: v.route.limits, who: who, audience: audience,
-		tenant: v.route.tenant, nobody: v.request.Principal == nil,
+		tenant: v.route.tenant, free: v.who.allowed(need{scope: scopeSubscribe, subjects: v.subjects}) != nil,
 	}
 	if v.own == nil && v.route.revision > 0 {
 		o.route = v.route.name
