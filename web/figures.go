@@ -35,6 +35,10 @@ var nodeFigures = []struct {
 }{
 	{"viewers", "Streams open now.", func(f *figures) float64 { return float64(f.web.Viewers) }},
 	{"frames_delivered_total", "Frames written to viewers.", func(f *figures) float64 { return float64(f.web.Delivered) }},
+	{"viewer_writes_total", "Writes that carried them, or keep-alives.", func(f *figures) float64 { return float64(f.web.Writes) }},
+	{"viewers_cut_total", "Viewers that were cut since they were too slow.", func(f *figures) float64 { return float64(f.web.Cut) }},
+	{"viewer_ring_bytes", "Recent frames in memory, for all viewers together.", func(f *figures) float64 { return float64(f.web.RingBytes) }},
+	{"viewer_held_bytes", "Large frames in memory for viewers in the midst of them.", func(f *figures) float64 { return float64(f.web.HeldBytes) }},
 	{"events_published_total", "Events acknowledged to publishers over HTTP.", func(f *figures) float64 { return float64(f.web.Published) }},
 	{"sources", "Sources that this node knows of, those that are done or failed among them.", func(f *figures) float64 { return float64(f.sources) }},
 	{"sources_running", "Sources that have a place on this node now.", func(f *figures) float64 { return float64(f.web.Sources) }},

@@ -118,6 +118,10 @@ type Server struct {
 type Stats struct {
 	Viewers   int64  // streams open now
 	Delivered uint64 // frames written to viewers
+	Writes    uint64 // that carried them, or keep-alives
+	Cut       uint64 // viewers, for being slow
+	RingBytes int64  // of recent frames that are kept for all
+	HeldBytes int64  // of large frames, for viewers in the midst of them
 	Published uint64 // events acknowledged to publishers
 	Sources   int64  // that have a place on this node now
 	Remotes   int64  // streams that plugins have open now
@@ -125,8 +129,10 @@ type Stats struct {
 
 // Stats returns the figures of this moment.
 func (s *Server) Stats() Stats {
+	w := s.writers.Stats()
 	return Stats{
-		Viewers: int64(s.streams.count()), Delivered: s.writers.Stats().Delivered, Published: s.published.Load(),
+		Viewers: int64(s.streams.count()), Delivered: w.Delivered, Writes: w.Writes, Cut: w.Cut,
+		RingBytes: w.RingBytes, HeldBytes: w.HeldBytes, Published: s.published.Load(),
 		Sources: int64(len(s.workers.slots)), Remotes: s.remotes.taken.Load(),
 	}
 }
