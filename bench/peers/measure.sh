@@ -9,7 +9,7 @@ set -u
 cd "$(dirname "$0")"
 : "${PEERS:?scratch folder with the programs, see README.md}"
 runs=3
-servers="millrace mercure centrifugo nchan nethttp epoll"
+servers="millrace mercure centrifugo nchan pushpin nethttp epoll"
 while getopts r:s: o; do
 	case $o in r) runs=$OPTARG ;; s) servers=$OPTARG ;; *) exit 2 ;; esac
 done
@@ -18,9 +18,10 @@ bin=$PEERS/bin run=$PEERS/run
 mkdir -p "$PEERS/results" "$run"
 topic=https%3A%2F%2Fexample.com%2Fbench
 key='!ChangeThisMercureHubJWTSecretKeyForTheBench!'
-main=0 args=()
+main=0 beside=() grip='' args=()
 
-start() { # SERVER SCENARIO: sets main, the process, and args, what bench is told of it
+start() { # SERVER SCENARIO: sets main, the process, beside, others of it, and args, what bench is told
+	beside=()
 	rm -rf "${run:?}/$1"
 	mkdir -p "$run/$1"
 	local log=$run/$1.log
@@ -61,6 +62,19 @@ start() { # SERVER SCENARIO: sets main, the process, and args, what bench is tol
 		nginx -c "$PWD/nchan.conf" -g "daemon off; pid $run/nginx.pid; error_log $run/nginx.log;" >"$log" 2>&1 &
 		main=$!
 		args=(--stream http://127.0.0.1:9105/sub --publish-to http://127.0.0.1:9105/pub) ;;
+	pushpin)
+		mkdir -p /var/run/zurl "$run/$1/run" "$run/$1/log"
+		zurl --config=/etc/zurl.conf --loglevel=1 >"$run/zurl.log" 2>&1 &
+		beside=($!)
+		"$bin/grip" -addr 127.0.0.1:9110 &
+		grip=$!
+		echo '* 127.0.0.1:9110' >"$run/$1/routes"
+		cp pushpin.conf "$run/$1/"
+		(cd "$run/$1" && exec pushpin --config=pushpin.conf) >"$log" 2>&1 &
+		main=$!
+		sleep 1
+		args=(--stream http://127.0.0.1:9106/sub --publish-to http://127.0.0.1:5561/publish/ --publish-header 'Content-Type: application/json'
+			--publish-body '{"items":[{"channel":"bench","formats":{"http-stream":{"content":"data: {payload}\n\n"}}}]}') ;;
 	nethttp | epoll)
 		local port=9107
 		[[ $1 == epoll ]] && port=9108
@@ -77,11 +91,12 @@ start() { # SERVER SCENARIO: sets main, the process, and args, what bench is tol
 	kill -0 "$main" || { cat "$log" >&2; exit 1; } # its port is taken, for example
 	args+=(--pid "$main")
 	local child
-	for child in $(pgrep -P "$main"); do args+=(--pid "$child"); done
+	for child in $(pgrep -P "$main") "${beside[@]}"; do args+=(--pid "$child"); done
 }
 
 stop() {
-	kill "$main" 2>/dev/null
+	kill "$main" "${beside[@]}" $grip 2>/dev/null # the backend is none of Pushpin's
+	grip=
 	for _ in $(seq 100); do
 		kill -0 "$main" 2>/dev/null || break
 		sleep 0.1
