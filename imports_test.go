@@ -43,12 +43,13 @@ var allowed = map[string]struct{ ours, others []string }{
 		ours:   []string{"abi", "abi/sse", "broker", "broker/backup", "broker/source", "host", "web/wire"},
 		others: []string{"github.com/labstack/echo/v4", "github.com/danielgtaylor/huma/v2", "github.com/prometheus/client_golang", "golang.org/x/time/rate"},
 	},
-	"web/wire":       {ours: []string{"abi", "abi/sse"}, others: []string{"golang.org/x/sys/unix"}},
-	"bench":          {ours: []string{"abi", "abi/sse"}, others: []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys/unix"}},
-	"bench/limits/*": {others: []string{"github.com/nats-io/", "golang.org/x/sys/unix"}},
-	"bench/capacity": {},
-	"plugins":        {},
-	"plugins/*":      {ours: []string{"abi", "abi/guest", "abi/guest/..."}},
+	"web/wire":         {ours: []string{"abi", "abi/sse"}, others: []string{"golang.org/x/sys/unix"}},
+	"bench":            {ours: []string{"abi", "abi/sse"}, others: []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys/unix"}},
+	"bench/limits/*":   {others: []string{"github.com/nats-io/", "golang.org/x/sys/unix"}},
+	"bench/capacity":   {},
+	"bench/peers/grip": {},
+	"plugins":          {},
+	"plugins/*":        {ours: []string{"abi", "abi/guest", "abi/guest/..."}},
 }
 
 // platforms are looked at each: a file may be for one of them only.
