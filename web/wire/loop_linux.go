@@ -22,15 +22,17 @@ type loop struct {
 	start time.Time
 	wheel wheel
 
-	table  []*socket // by slot; nil is free
-	uses   []int32   // of each slot so far: an event for a socket of before is known by it
-	free   []int32
-	shares map[*Ring]*share
-	dirty  []*share // with sockets to be served
-	view   view
-	seen   *Ring // that view is of, while it is fresh enough
-	in     letters
-	one    [1][]byte
+	table     []*socket // by slot; nil is free
+	uses      []int32   // of each slot so far: an event for a socket of before is known by it
+	free      []int32
+	shares    map[*Ring]*share
+	dirty     []*share // with sockets to be served
+	rested    []*share // with sockets to be served once it is restUntil
+	restUntil time.Time
+	view      view
+	seen      *Ring // that view is of, while it is fresh enough
+	in        letters
+	one       [1][]byte
 }
 
 func openLoops(w *Writers, n int) (loops []*loop, err error) {
@@ -97,6 +99,7 @@ func (l *loop) run() {
 		}
 		l.wheel.turn(uint64(time.Since(l.start)/tick), l.timer)
 		l.readMail()
+		l.goOn()
 		l.sweep()
 	}
 }
@@ -107,10 +110,15 @@ func (l *loop) timeout() int {
 		return 0
 	}
 	next, ok := l.wheel.next()
+	wait := time.Duration(next)*tick - time.Since(l.start)
+	if len(l.rested) > 0 {
+		if rest := time.Until(l.restUntil); !ok || rest < wait {
+			wait, ok = rest, true
+		}
+	}
 	if !ok {
 		return -1
 	}
-	wait := time.Duration(next)*tick - time.Since(l.start)
 	return max(int((wait+time.Millisecond-1)/time.Millisecond), 0)
 }
 
@@ -154,15 +162,46 @@ func (l *loop) readMail() {
 func (l *loop) soil(sh *share) {
 	switch {
 	case len(sh.sockets) == 0:
+	case sh.resting:
+		l.mail.hush(sh) // it was put before it rested
 	case sh.left > 0:
 		sh.more = true
 	default:
-		sh.left = len(sh.sockets)
-		if !sh.queued {
-			sh.queued = true
-			l.dirty = append(l.dirty, sh)
-		}
+		l.begin(sh)
 	}
+}
+
+func (l *loop) begin(sh *share) {
+	sh.begin()
+	if !sh.queued {
+		sh.queued = true
+		l.dirty = append(l.dirty, sh)
+	}
+}
+
+// rest leaves a share alone for a time, or as long as those that rest already.
+func (l *loop) rest(sh *share, d time.Duration) {
+	if len(l.rested) == 0 {
+		l.restUntil = time.Now().Add(d)
+	}
+	l.w.rests.Add(1)
+	sh.resting = true
+	l.rested = append(l.rested, sh)
+	l.mail.hush(sh)
+}
+
+// goOn serves those that have rested.
+func (l *loop) goOn() {
+	if len(l.rested) == 0 || time.Now().Before(l.restUntil) {
+		return
+	}
+	for i, sh := range l.rested {
+		sh.resting = false
+		l.mail.listen(sh) // before the round looks at the ring, so that nothing is missed
+		l.soil(sh)
+		l.rested[i] = nil
+	}
+	l.rested = l.rested[:0]
 }
 
 // sweep serves some of the viewers that have something to get, a few of each ring in turn.
@@ -171,11 +210,17 @@ func (l *loop) sweep() {
 		sh := l.dirty[0]
 		l.dirty = l.dirty[1:]
 		l.sweepOne(sh)
-		if sh.left == 0 && sh.more {
-			sh.left, sh.more = len(sh.sockets), false
-		}
-		if sh.queued = sh.left > 0; sh.queued {
+		sh.queued = false
+		switch {
+		case sh.left > 0:
+			sh.queued = true
 			l.dirty = append(l.dirty, sh)
+		case sh.more:
+			if d := sh.rest(); d > 0 {
+				l.rest(sh, d)
+			} else {
+				l.begin(sh)
+			}
 		}
 	}
 }

@@ -2,6 +2,8 @@ package wire
 
 import (
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -72,5 +74,39 @@ func TestNoViewerOfAShareIsLeftOut(t *testing.T) {
 		if i != 2 && served[s] == 0 {
 			t.Errorf("viewer %d was not served", i)
 		}
+	}
+}
+
+func TestRestsBetweenRounds(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		frames int           // that come during a round
+		took   time.Duration // the round
+		want   time.Duration
+	}{
+		{"a few frames", flood - 1, 8 * time.Millisecond, 0},
+		{"a flood", flood, 8 * time.Millisecond, 5 * time.Millisecond},
+		{"a flood to few viewers", 100, time.Millisecond, 0},
+		{"a flood to very many", 100, time.Second, mostRest},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, err := New(Config{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				sh := &share{ring: w.NewRing(RingConfig{})}
+				for range 2 { // frames of a round before do not count
+					sh.begin()
+					time.Sleep(tt.took)
+					for range tt.frames {
+						sh.ring.Append([]Frame{{Bytes: []byte("data: x\n\n")}}, 0)
+					}
+					if got := sh.rest(); got != tt.want {
+						t.Errorf("the rest is %v, want %v", got, tt.want)
+					}
+				}
+			})
+		})
 	}
 }

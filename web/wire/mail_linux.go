@@ -51,6 +51,17 @@ func (m *mail) putShare(sh *share) {
 	})
 }
 
+// hush keeps a share from being put, until listen.
+func (m *mail) hush(sh *share) { m.setTold(sh, true) }
+
+func (m *mail) listen(sh *share) { m.setTold(sh, false) }
+
+func (m *mail) setTold(sh *share, told bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	sh.told = told
+}
+
 // sleep says that the loop is about to, and returns false if it must not since there is mail.
 func (m *mail) sleep() bool {
 	m.mu.Lock()

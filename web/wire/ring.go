@@ -177,6 +177,13 @@ func (r *Ring) ignore(l listener) {
 	}
 }
 
+// count is the number of frames so far.
+func (r *Ring) count() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.frames
+}
+
 // begin is the number of the first byte that is still here.
 func (r *Ring) begin() uint64 {
 	if len(r.segs) == 0 {

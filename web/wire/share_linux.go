@@ -1,6 +1,14 @@
 package wire
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
+
+const (
+	flood    = 4                     // frames that come during one round, from which on there are rests
+	mostRest = 20 * time.Millisecond // between two rounds
+)
 
 // share is the viewers that one loop serves of one ring.
 type share struct {
@@ -11,10 +19,29 @@ type share struct {
 	left    int  // sockets[:left] are still to be served
 	more    bool // and then all again
 	queued  bool // it is among the loop's dirty ones
+	resting bool // or among those that rest
+
+	began  time.Time // this round of service
+	frames uint64    // of the ring at that time
 }
 
 // appended is called by the ring.
 func (sh *share) appended() { sh.loop.mail.putShare(sh) }
+
+// begin begins a round: all sockets are to be served.
+func (sh *share) begin() {
+	sh.left, sh.more = len(sh.sockets), false
+	sh.began, sh.frames = time.Now(), sh.ring.count()
+}
+
+// rest is how long to wait before the next round: while frames come in a flood, five eighths of what
+// the last one took. A write then carries more of them, and who stores them gets the processor.
+func (sh *share) rest() time.Duration {
+	if sh.ring.count()-sh.frames < flood {
+		return 0
+	}
+	return min(time.Since(sh.began)*5/8, mostRest).Truncate(time.Millisecond)
+}
 
 func (sh *share) add(s *socket) {
 	s.share, s.place = sh, int32(len(sh.sockets))

@@ -94,6 +94,7 @@ type Writers struct {
 	turn      atomic.Uint32
 	delivered atomic.Uint64
 	writes    atomic.Uint64
+	rests     atomic.Uint64
 	cut       atomic.Uint64
 	reads     atomic.Uint64
 	held      atomic.Int64
@@ -182,6 +183,7 @@ type Stats struct {
 	Viewers   int
 	Delivered uint64 // frames
 	Writes    uint64 // that carried them, or keep-alives
+	Rests     uint64 // of a ring's viewers, for frames to gather in a flood of them
 	Cut       uint64 // viewers, for being slow
 	Reads     uint64 // of history, for viewers behind their ring
 	RingBytes int64
@@ -191,7 +193,7 @@ type Stats struct {
 // Stats returns the figures of this moment.
 func (w *Writers) Stats() Stats {
 	return Stats{
-		Viewers: w.crowd.count(""), Delivered: w.delivered.Load(), Writes: w.writes.Load(),
+		Viewers: w.crowd.count(""), Delivered: w.delivered.Load(), Writes: w.writes.Load(), Rests: w.rests.Load(),
 		Cut: w.cut.Load(), Reads: w.reads.Load(), RingBytes: w.rings.bytes.Load(), HeldBytes: w.held.Load(),
 	}
 }
