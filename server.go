@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -101,7 +102,11 @@ func (s *server) run(ctx context.Context, open func() (net.Listener, error), bes
 			return err
 		}
 		serve := func(ctx context.Context) error { return s.web.Run(ctx, l) }
-		return runAll(ctx, append(beside, serve)...)
+		tidy := func(ctx context.Context) error {
+			tidy(ctx, func() int64 { return s.web.Stats().Viewers }, debug.FreeOSMemory)
+			return nil
+		}
+		return runAll(ctx, append(beside, serve, tidy)...)
 	})
 }
 
