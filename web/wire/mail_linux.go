@@ -29,6 +29,11 @@ func (m *mail) put(write func(*letters)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	write(&m.letters)
+	m.ring()
+}
+
+// ring wakes the loop for what was put. mu is held.
+func (m *mail) ring() {
 	m.unread = true
 	if m.asleep {
 		m.asleep = false
@@ -43,12 +48,13 @@ func (m *mail) putSocket(s *socket) {
 }
 
 func (m *mail) putShare(sh *share) {
-	m.put(func(in *letters) {
-		if !sh.told {
-			sh.told = true
-			in.shares = append(in.shares, sh)
-		}
-	})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !sh.told {
+		sh.told = true
+		m.shares = append(m.shares, sh)
+		m.ring()
+	}
 }
 
 // hush keeps a share from being put, until listen.
