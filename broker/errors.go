@@ -50,6 +50,7 @@ const (
 	codeTooManyBatches       = 10210
 	codeNoPeers              = 10005 // too few nodes for all copies
 	codeStreamOffline        = 10118
+	codeStreamNotMade        = 10049 // a node had no folder for it, which its account's setting up may just have removed
 )
 
 // hasCode tells whether err is the server's answer with one of codes.
@@ -73,12 +74,12 @@ func unsettled(err error) bool {
 }
 
 // transient tells whether the same request can succeed later: nobody answered (an election, a
-// reconnect), too few nodes are there, a part of a batch was lost on the way, so that nothing of it is
+// reconnect), too few nodes are there, one could not make a stream yet, a part of a batch was lost on the way, so that nothing of it is
 // stored, or the server says 503, as it does for an account that is only just being set up.
 func transient(err error) bool {
 	var api *jetstream.APIError
 	if errors.As(err, &api) {
-		return api.Code == 503 && api.ErrorCode != codeStoreFailed || hasCode(err, codeNoPeers, codeStreamOffline, codeBatchIncomplete)
+		return api.Code == 503 && api.ErrorCode != codeStoreFailed || hasCode(err, codeNoPeers, codeStreamOffline, codeStreamNotMade, codeBatchIncomplete)
 	}
 	for _, target := range []error{
 		nats.ErrTimeout, nats.ErrNoResponders, nats.ErrDisconnected, nats.ErrConnectionReconnecting, nats.ErrReconnectBufExceeded,

@@ -88,6 +88,20 @@ func (b *Broker) OpenBatches(ctx context.Context, tb testing.TB, tenant, subject
 	}
 }
 
+// TenantFolder is where the embedded server stores what is the tenant's, below dir.
+func (b *Broker) TenantFolder(ctx context.Context, tb testing.TB, dir, tenant string) string {
+	l, err := b.acquire(ctx, tenant)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer l.release()
+	a, err := b.operator.tenantAccount(l.tenant, b.config.maxPayload())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return filepath.Join(dir, "jetstream", a.id)
+}
+
 // RemoveHistory deletes the tenant's stream.
 func (b *Broker) RemoveHistory(ctx context.Context, tb testing.TB, tenant string) {
 	b.withStream(ctx, tb, tenant, func(l *link, _ jetstream.Stream) error { return l.js.DeleteStream(ctx, historyStream) })

@@ -3,6 +3,8 @@ package broker_test
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -168,4 +170,17 @@ func TestABatchThatTheServerDidNotTakeIsSentAgain(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
+}
+
+// TestAHistoryThatCannotBeMadeYet has a file where a tenant's folder has to be, which the server takes
+// away when it fails at it. In a cluster a server may likewise lack the folder for a moment.
+func TestAHistoryThatCannotBeMadeYet(t *testing.T) {
+	dir := t.TempDir()
+	b, _ := start(t, broker.Config{Dir: dir})
+	tenant(t, b, "acme", broker.Spec{})
+	file := filepath.Join(b.TenantFolder(within(t), t, dir, "acme"), "streams")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, b, "acme", "a", "")
 }

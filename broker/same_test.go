@@ -25,7 +25,7 @@ const (
 )
 
 // ofTheNode are tests of what only an embedded server has, such as its files, or that run others themselves.
-const ofTheNode = "^(TestCluster.*|TestExternal.*|TestTheSame.*|TestKilled.*|TestADataFolderIsOfOneCluster|TestSecretsAreForTheOwnerAlone|TestNodesAnswerEachOther|TestANodeThatIsAlone.*|TestARestoreThatIsCutOff)$"
+const ofTheNode = "^(TestCluster.*|TestExternal.*|TestTheSame.*|TestKilled.*|TestADataFolderIsOfOneCluster|TestSecretsAreForTheOwnerAlone|TestNodesAnswerEachOther|TestANodeThatIsAlone.*|TestARestoreThatIsCutOff|TestAHistoryThatCannotBeMadeYet)$"
 
 // TestTheSameOnExternalNATS runs the tests of this package again, on one server of others and on three.
 func TestTheSameOnExternalNATS(t *testing.T) {

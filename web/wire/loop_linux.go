@@ -155,6 +155,7 @@ func (l *loop) readMail() {
 			}
 		}
 	}
+	l.in.letGo()
 }
 
 // soil has the viewers of a share served. Those who are left of a time before are first, or the last
@@ -204,7 +205,8 @@ func (l *loop) goOn() {
 	l.rested = l.rested[:0]
 }
 
-// sweep serves some of the viewers that have something to get, a few of each ring in turn.
+// sweep serves some of the viewers that have something to get, a few of each ring in turn. It ends an
+// iteration of run.
 func (l *loop) sweep() {
 	for budget := sweepTurn; budget > 0 && len(l.dirty) > 0; budget -= sweepSlice {
 		sh := l.dirty[0]
@@ -222,6 +224,9 @@ func (l *loop) sweep() {
 				l.begin(sh)
 			}
 		}
+	}
+	if len(l.dirty) == 0 {
+		l.view.drop() // it may be long until the next look
 	}
 }
 

@@ -110,3 +110,52 @@ func TestRestsBetweenRounds(t *testing.T) {
 		})
 	}
 }
+
+// A loop that has nothing to do keeps nothing of a ring.
+func TestALoopLetsGoOfWhatItSent(t *testing.T) {
+	w, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := openLoop(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fds[1])
+	r := w.NewRing(RingConfig{})
+	defer r.Close()
+	v := w.NewViewer(Stream{Ring: r})
+	if err := w.crowd.enter(v); err != nil {
+		t.Fatal(err)
+	}
+	s := newSocket(l, v, fds[0])
+	if err := l.join(s); err != nil {
+		t.Fatal(err)
+	}
+	r.Append([]Frame{{At: Cursor{Seq: 1}, Bytes: []byte("data: x\n\n")}}, 1)
+	l.mail.putSocket(s)
+	l.readMail()
+	if len(l.in.sockets) != 1 || l.in.sockets[0] != nil {
+		t.Errorf("of the mail %v is held", l.in.sockets)
+	}
+	l.sweep()
+	if s.v.at.Seq != 1 {
+		t.Fatal("the frame was not sent")
+	}
+	for _, held := range l.view.segs[:cap(l.view.segs)] {
+		if held != nil {
+			t.Error("a segment is held")
+		}
+	}
+	for _, held := range l.view.bufs[:cap(l.view.bufs)] {
+		if held != nil {
+			t.Error("a segment's bytes are held")
+		}
+	}
+	l.drop(s, nil)
+}

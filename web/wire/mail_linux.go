@@ -76,10 +76,8 @@ func (m *mail) sleep() bool {
 	return m.asleep
 }
 
-// take moves all mail into in, whose memory is used again.
+// take moves all mail into in, which was let go of and whose memory is used again.
 func (m *mail) take(in *letters) {
-	clear(in.sockets)
-	clear(in.shares)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.asleep, m.unread = false, false
@@ -89,6 +87,12 @@ func (m *mail) take(in *letters) {
 	for _, sh := range in.shares {
 		sh.told = false
 	}
+}
+
+// letGo forgets sockets, which may hold much, and shares: it may be long until the next mail.
+func (in *letters) letGo() {
+	clear(in.sockets)
+	clear(in.shares)
 }
 
 // reuse is an empty slice on s's memory, unless that is more than a quiet loop should keep.

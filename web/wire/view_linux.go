@@ -30,6 +30,13 @@ func (v *view) look(r *Ring) {
 	v.pos, v.bufs, v.lacking = v.head, v.bufs[:0], 0
 }
 
+// drop lets go of what was looked at, which may be gone from the ring since.
+func (v *view) drop() {
+	clear(v.segs[:cap(v.segs)])
+	clear(v.bufs[:cap(v.bufs)])
+	v.ring, v.segs, v.bufs = nil, v.segs[:0], v.bufs[:0]
+}
+
 // behind is all that lies between pos and the head, and the number of its frames.
 func (v *view) behind(pos uint64) (bufs [][]byte, frames uint64) {
 	if pos == v.pos {
