@@ -162,7 +162,7 @@ func testPresenceOfAll(t *testing.T, nodes []*node) {
 func testSourceSeenEverywhere(t *testing.T, nodes []*node) {
 	nodes[0].must("PUT", "/v1/tenants/acme", map[string]any{"outbound": []string{"127.0.0.1"}}, nil)
 	far := remote(t, resumed(sourcetest.Plain(3)))
-	const sources = 6 // so that more than one node has some
+	const sources = 20 // so many that more than one node has some, but once in a thousand million
 	for i := range sources {
 		nodes[0].source(fmt.Sprint("s", i), far.URL, map[string]any{"subject": fmt.Sprint("s.", i)})
 	}
