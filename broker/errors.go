@@ -74,8 +74,9 @@ func unsettled(err error) bool {
 }
 
 // transient tells whether the same request can succeed later: nobody answered (an election, a
-// reconnect), too few nodes are there, one could not make a stream yet, a part of a batch was lost on the way, so that nothing of it is
-// stored, or the server says 503, as it does for an account that is only just being set up.
+// reconnect), too few nodes are there, one could not make a stream yet, a part of a batch was lost on
+// the way, so that nothing of it is stored, or the server says 503, as it does for an account that is
+// only just being set up.
 func transient(err error) bool {
 	var api *jetstream.APIError
 	if errors.As(err, &api) {

@@ -19,7 +19,7 @@ type Config struct {
 	CacheBytes       int64         // of CacheDir; the files used longest ago go first; default 8 GiB
 	Compiler         []string      // command of a process that calls CompileMain, for each compilation; empty compiles in this one
 	CompileTimeout   time.Duration // of a compiler process, of processor time; default 30 s, and 4 times that by the clock
-	CompileBytes     int64         // of memory, for a compiler process; default 8 GiB
+	CompileBytes     int64         // of memory, for a compiler process; default 1 GiB
 	Compilations     int           // at a time; default 2
 	ModuleBytes      int           // of an uploaded module; default abi.MaxModuleBytes
 	MemoryBytes      int64         // of one instance's linear memory, in whole pages of 64 KiB; default abi.MaxMemoryBytes
