@@ -8,7 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestAnEventOfASocketThatWasIsNotTheNextOnes(t *testing.T) {
+// newTestLoop is a loop that does not run, for tests that do its steps.
+func newTestLoop(t *testing.T) (*Writers, *loop) {
+	t.Helper()
 	w, err := New(Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -17,30 +19,38 @@ func TestAnEventOfASocketThatWasIsNotTheNextOnes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.close()
-	join := func() (s *socket, peer int) {
-		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		v := w.NewViewer(Stream{})
-		if err := w.crowd.enter(v); err != nil {
-			t.Fatal(err)
-		}
-		s = newSocket(l, v, fds[0])
-		if err := l.join(s); err != nil {
-			t.Fatal(err)
-		}
-		return s, fds[1]
+	t.Cleanup(l.close)
+	return w, l
+}
+
+// joinTestLoop has a loop serve a viewer; peer is the other end of its socket.
+func joinTestLoop(t *testing.T, w *Writers, l *loop, stream Stream) (s *socket, peer int) {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
 	}
-	first, peer := join()
+	v := w.NewViewer(stream)
+	if err := w.crowd.enter(v); err != nil {
+		t.Fatal(err)
+	}
+	s = newSocket(l, v, fds[0])
+	if err := l.join(s); err != nil {
+		t.Fatal(err)
+	}
+	return s, fds[1]
+}
+
+func TestAnEventOfASocketThatWasIsNotTheNextOnes(t *testing.T) {
+	w, l := newTestLoop(t)
+	first, peer := joinTestLoop(t, w, l, Stream{})
 	gone := unix.EpollEvent{Events: unix.EPOLLHUP, Fd: first.slot, Pad: l.uses[first.slot]}
 	l.event(&gone)
 	_ = unix.Close(peer)
 	if first.fd >= 0 {
 		t.Fatal("an event says that the peer is gone, and the socket stays")
 	}
-	second, peer := join()
+	second, peer := joinTestLoop(t, w, l, Stream{})
 	defer unix.Close(peer)
 	if second.slot != first.slot {
 		t.Fatalf("slot %d is free, and %d is used", first.slot, second.slot)
@@ -113,30 +123,11 @@ func TestRestsBetweenRounds(t *testing.T) {
 
 // A loop that has nothing to do keeps nothing of a ring.
 func TestALoopLetsGoOfWhatItSent(t *testing.T) {
-	w, err := New(Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := openLoop(w)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.close()
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(fds[1])
+	w, l := newTestLoop(t)
 	r := w.NewRing(RingConfig{})
 	defer r.Close()
-	v := w.NewViewer(Stream{Ring: r})
-	if err := w.crowd.enter(v); err != nil {
-		t.Fatal(err)
-	}
-	s := newSocket(l, v, fds[0])
-	if err := l.join(s); err != nil {
-		t.Fatal(err)
-	}
+	s, peer := joinTestLoop(t, w, l, Stream{Ring: r})
+	defer unix.Close(peer)
 	r.Append([]Frame{{At: Cursor{Seq: 1}, Bytes: []byte("data: x\n\n")}}, 1)
 	l.mail.putSocket(s)
 	l.readMail()
