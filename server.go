@@ -102,11 +102,10 @@ func (s *server) run(ctx context.Context, open func() (net.Listener, error), bes
 			return err
 		}
 		serve := func(ctx context.Context) error { return s.web.Run(ctx, l) }
-		tidy := func(ctx context.Context) error {
-			tidy(ctx, func() int64 { return s.web.Stats().Viewers }, debug.FreeOSMemory)
-			return nil
+		tidyUp := func(ctx context.Context) error {
+			return tidy(ctx, func() int64 { return s.web.Stats().Viewers }, debug.FreeOSMemory)
 		}
-		return runAll(ctx, append(beside, serve, tidy)...)
+		return runAll(ctx, append(beside, serve, tidyUp)...)
 	})
 }
 

@@ -14,15 +14,15 @@ const (
 
 // tidy calls free after a crowd of viewers came or left. To open a stream takes ten times the memory
 // that it needs then, and Go keeps that until as much again was used, which may be never.
-func tidy(ctx context.Context, viewers func() int64, free func()) {
+func tidy(ctx context.Context, viewers func() int64, free func()) error {
 	ticker := time.NewTicker(tidyLook)
 	defer ticker.Stop()
-	last, tidied := viewers(), viewers()
-	var at time.Time
+	last := viewers()
+	tidied, at := last, time.Time{}
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return ctx.Err()
 		case <-ticker.C:
 		}
 		now := viewers()

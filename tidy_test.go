@@ -14,7 +14,7 @@ func TestTidyOnceACrowdHasCome(t *testing.T) {
 		var viewers, freed atomic.Int64
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
-		running.Go(func() { tidy(ctx, viewers.Load, func() { freed.Add(1) }) })
+		running.Go(func() { _ = tidy(ctx, viewers.Load, func() { freed.Add(1) }) })
 		looks := func(n int) int64 {
 			time.Sleep(time.Duration(n)*tidyLook + tidyLook/2)
 			synctest.Wait()

@@ -128,7 +128,7 @@ func change[T any](ctx context.Context, r *registry, key string, e edit[T]) erro
 // the record's revision. No write is lost: each is made from the content that it replaces.
 func swap[T any](ctx context.Context, kv jetstream.KeyValue, key string, e edit[T]) (uint64, error) {
 	for try := range 1000 {
-		attempt, cancel := context.WithTimeout(ctx, attemptTimeout*time.Duration(min(try+1, 5)))
+		attempt, cancel := forTry(ctx, try)
 		revision, err := swapOnce(attempt, kv, key, e)
 		cancel()
 		switch {
@@ -253,7 +253,7 @@ func splitKey(key string) (kind, tenant, name string) {
 // retry calls f until it succeeds, fails for good, or ctx ends; then it returns f's error.
 func retry(ctx context.Context, f func(ctx context.Context) error) error {
 	for try := 0; ; try++ {
-		attempt, cancel := context.WithTimeout(ctx, attemptTimeout*time.Duration(min(try+1, 5)))
+		attempt, cancel := forTry(ctx, try)
 		err := f(attempt)
 		cancel()
 		if err == nil || !transient(err) {
@@ -263,6 +263,11 @@ func retry(ctx context.Context, f func(ctx context.Context) error) error {
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 	}
+}
+
+// forTry bounds one try, the later ones less.
+func forTry(ctx context.Context, try int) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, attemptTimeout*time.Duration(min(try+1, 5)))
 }
 
 // pause waits before the next try, longer each time up to about 200 ms, and differently for each
