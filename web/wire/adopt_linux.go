@@ -63,7 +63,8 @@ func duplicate(conn syscall.Conn) (fd int, err error) {
 
 // appendHead appends a response's head and its first chunk. Content-Type comes first, and then who may
 // read it from elsewhere: a browser's EventSource gives up for good on a head that is cut before those.
-// The connection serves nothing after the stream, and a proxy must know that before it gives it to somebody else.
+// The connection serves nothing after the stream, and a proxy must know that before it gives it to
+// somebody else.
 func appendHead(dst []byte, h http.Header, first []byte) []byte {
 	out := appender{append(dst, "HTTP/1.1 200 OK\r\n"...)}
 	for _, first := range [...]string{"Content-Type", "Access-Control-Allow-Origin"} {

@@ -32,6 +32,9 @@ func (v *view) look(r *Ring) {
 
 // drop lets go of what was looked at, which may be gone from the ring since.
 func (v *view) drop() {
+	if v.ring == nil {
+		return
+	}
 	clear(v.segs[:cap(v.segs)])
 	clear(v.bufs[:cap(v.bufs)])
 	v.ring, v.segs, v.bufs = nil, v.segs[:0], v.bufs[:0]
